@@ -1,0 +1,45 @@
+"""Errors that a user can act on: each says what was found, what was expected, where, and what to do."""
+
+
+class SarwaterError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class ManifestError(SarwaterError, ValueError):
+    """The table of chips is unreadable, incomplete or contradicts itself."""
+
+
+class ConfigError(SarwaterError, ValueError):
+    """A configuration holds unknown keys or values out of range; all of them are listed."""
+
+
+class RasterError(SarwaterError, OSError):
+    """A raster cannot be read or written."""
+
+
+class DataError(SarwaterError, ValueError):
+    """Pixels, labels, units or grids do not fit each other or the task."""
+
+
+class ModelError(SarwaterError, ValueError):
+    """A model file is unreadable, or does not fit the data that it is given."""
+
+
+class DownloadError(SarwaterError, OSError):
+    """A download failed or what arrived is not what was announced."""
+
+
+class OutputExistsError(SarwaterError, FileExistsError):
+    """An output exists already and ``--overwrite`` was not given."""
+
+
+def nearest(name: str, candidates: list[str] | tuple[str, ...]) -> str:
+    """Return `` (did you mean 'x'?)`` for the nearest candidate, or an empty string.
+
+    >>> nearest("tverski", ["dice", "tversky"])
+    " (did you mean 'tversky'?)"
+    """
+    import difflib
+
+    found = difflib.get_close_matches(name, candidates, n=1)
+    return f" (did you mean '{found[0]}'?)" if found else ""
