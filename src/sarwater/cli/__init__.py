@@ -1,0 +1,67 @@
+"""The command line: one module a command, imported only when that command runs."""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from sarwater import __version__
+from sarwater.errors import SarwaterError
+
+COMMANDS: dict[str, str] = {
+    "download": "fetch a public data set",
+    "simulate": "make a pair of radar regions with known water",
+    "index": "write the manifest, a table with a row a chip",
+    "split": "assign chips to train, val and test",
+    "mosaic": "join tiles named by row and column into one scene",
+    "inspect": "look at the data before training",
+    "train": "train a model",
+    "evaluate": "score a model on labelled chips",
+    "compare": "put evaluations side by side",
+    "map": "map the water of whole scenes",
+    "report": "build a page from results",
+}
+"""Name and one line of help; ``sarwater.cli.NAME`` has ``add_arguments`` and ``run``."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    0: done; 1: an error that the message explains; 2: wrong usage; 130: interrupted.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser, commands = _parser()
+    name = arguments[0] if arguments and arguments[0] in COMMANDS else None
+    if name is None:
+        parser.parse_args(arguments or ["--help"])
+        return 2
+    module = importlib.import_module(f"sarwater.cli.{name}")
+    module.add_arguments(commands[name])
+    try:
+        module.run(parser.parse_args(arguments))
+    except SarwaterError as error:
+        print(f"sarwater {name}: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"sarwater {name}: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    parser = argparse.ArgumentParser(
+        "sarwater", description="Map water from radar (SAR) imagery.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"sarwater {__version__}")
+    choices = parser.add_subparsers(metavar="COMMAND", required=True)
+    commands = {
+        name: choices.add_parser(
+            name,
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
+            allow_abbrev=False,
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+        for name, text in COMMANDS.items()
+    }
+    return parser, commands

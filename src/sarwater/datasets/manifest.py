@@ -344,7 +344,7 @@ def _nodata(text: str) -> str:
 
 def _codes(text: str, labels: Sequence[Path], classes: Sequence[str]) -> tuple[LabelCodes, ...]:
     if labels and not text:
-        default = {index: name for index, name in enumerate(classes)}
+        default = dict(enumerate(classes))
         return (LabelCodes(default),) * len(labels)
     codes = tuple(LabelCodes.parse(part) for part in _list(text))
     if len(codes) != len(labels):
