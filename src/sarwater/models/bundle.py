@@ -1,0 +1,134 @@
+"""The one-file model: weights and all that mapping needs, as safetensors.
+
+Opening a bundle runs no code from it: tensors are raw bytes, the rest is checked JSON.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+
+from sarwater.errors import ModelError
+from sarwater.files import atomic_path
+from sarwater.models.architecture import Architecture
+from sarwater.models.segmenter import Segmenter
+from sarwater.normalize import Normalizer
+from sarwater.types import Units
+
+_KEY = "sarwater"
+_FORMAT = 1
+
+
+class ModelInfo(BaseModel):
+    """What a model knows of itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    format: int = _FORMAT
+    """Version of this description."""
+    version: str
+    """Version of sarwater that trained the model."""
+    classes: tuple[str, ...] = Field(min_length=2)
+    """Names; the first is the background."""
+    bands: tuple[str, ...] = Field(min_length=1)
+    """Names, in the order that the network takes them."""
+    units: Units
+    """What the image's values measure before normalization."""
+    normalization: Normalizer
+    """How values are normalized."""
+    patch_size: int = Field(ge=16)
+    """Side in pixels of the patches that the network was trained on; map at this size."""
+    architecture: Architecture
+    """The network."""
+    threshold: float = Field(0.5, ge=0, le=1)
+    """Foreground probability from which a pixel is mapped as foreground."""
+    threshold_criterion: str = "none: not tuned"
+    """How and on what the threshold was chosen."""
+    pixel_size: float | None = Field(None, gt=0)
+    """Metres; None where the training data have no CRS."""
+    scores: dict[str, Any] = {}
+    """Validation scores of the chosen checkpoint."""
+    data: dict[str, Any] = {}
+    """What it was trained on: domains, chips, a hash of the manifest."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A model in memory: its description, its weights, and the hash of the two."""
+
+    info: ModelInfo
+    state: dict[str, torch.Tensor]
+    hash: str = ""
+    """SHA-256 of the file; empty before it is saved."""
+    path: Path | None = None
+
+    def build(self) -> Segmenter:
+        """Build the network with these weights, in evaluation mode.
+
+        Raises:
+            ModelError: the weights do not fit the described network.
+        """
+        info = self.info
+        network = Segmenter(info.architecture, len(info.bands), len(info.classes))
+        try:
+            network.load_state_dict(self.state)
+        except RuntimeError as error:
+            raise ModelError(
+                f"the weights in {self.path or 'the bundle'} do not fit the network that it "
+                f"describes ({info.architecture.encoder}): {str(error)[:300]}"
+            ) from error
+        return network.eval()
+
+
+def save_bundle(path: str | Path, bundle: Bundle, *, overwrite: bool = False) -> str:
+    """Write a bundle and return the SHA-256 of the file; equal bundles give equal bytes.
+
+    Raises:
+        OutputExistsError: the file exists and ``overwrite`` is false.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in bundle.state.items()}
+    content = to_bytes(tensors, metadata={_KEY: bundle.info.model_dump_json()})
+    with atomic_path(path, overwrite=overwrite) as aside:
+        aside.write_bytes(content)
+    return hashlib.sha256(content).hexdigest()
+
+
+def load_bundle(path: str | Path) -> Bundle:
+    """Read a bundle.
+
+    Raises:
+        ModelError: no such file, not safetensors, or not written by sarwater.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelError(f"there is no model file {path}; `sarwater train` writes one")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ModelError(
+            f"{path} is not a model of sarwater (a .safetensors file): {error}; models of other "
+            "kinds are not opened, since opening them could run code"
+        ) from error
+    if _KEY not in metadata:
+        raise ModelError(
+            f"{path} holds weights but no description by sarwater; it was not written by "
+            "`sarwater train`"
+        )
+    try:
+        description = json.loads(metadata[_KEY])
+        if description.get("format", 0) > _FORMAT:
+            raise ModelError(
+                f"{path} was written by a newer sarwater ({description.get('version')}); update"
+            )
+        info = ModelInfo.model_validate(description)
+    except (ValidationError, json.JSONDecodeError, AttributeError) as error:
+        raise ModelError(f"the description in {path} is damaged: {error}") from error
+    return Bundle(info, state, hashlib.sha256(path.read_bytes()).hexdigest(), path)

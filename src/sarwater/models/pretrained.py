@@ -1,0 +1,112 @@
+"""Encoder weights from a local file, or by TorchGeo's names where TorchGeo is installed."""
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from sarwater.errors import ModelError
+
+_PREFIXES = ("module.", "state_dict.", "backbone.", "encoder.", "model.")
+_SMALLEST_SHARE = 0.5
+"""Share of the encoder's weights that must be found, or the file is of another network."""
+
+
+def load_encoder_weights(encoder: nn.Module, source: str) -> str:
+    """Load weights into an encoder and say how many fitted.
+
+    Names are compared without prefixes such as ``backbone.`` or ``module.``. The first
+    convolution is fitted to another number of bands by repeating its mean over bands, scaled so
+    that the response to equal bands stays the same. Classification heads are left out.
+
+    Args:
+        encoder: of a ``Segmenter``.
+        source: a ``.safetensors`` or PyTorch state-dict file, or a name such as
+            ``ResNet50_Weights.SENTINEL1_GRD_MOCO`` of TorchGeo.
+
+    Raises:
+        ModelError: no such file or name, a file with more than tensors in it (nothing is
+            unpickled), or weights of another network.
+    """
+    found = _strip(_read(source))
+    own = encoder.state_dict()
+    names = {_bare(name): name for name in own}
+    fitting: dict[str, Tensor] = {}
+    for bare, value in found.items():
+        name = names.get(bare)
+        if name is None:
+            continue
+        fitted = _fit(value, own[name])
+        if fitted is not None:
+            fitting[name] = fitted
+    weights = [name for name, value in own.items() if value.is_floating_point()]
+    loaded = sum(name in fitting for name in weights)
+    if loaded < _SMALLEST_SHARE * len(weights):
+        raise ModelError(
+            f"{source} fits only {loaded} of the encoder's {len(weights)} weights: it is of "
+            "another network; name the encoder that it was made for"
+        )
+    encoder.load_state_dict(fitting, strict=False)
+    return f"{loaded} of {len(weights)} encoder weights from {source}"
+
+
+def _read(source: str) -> Mapping[str, Tensor]:
+    path = Path(source)
+    if path.suffix == ".safetensors" and path.is_file():
+        return load_file(path)
+    if path.is_file():
+        try:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:
+            raise ModelError(
+                f"{path} holds more than tensors ({error}); it is not opened, since that could "
+                "run code: save its state dict as .safetensors"
+            ) from error
+        return dict(content.get("state_dict", content.get("model", content)))
+    if "Weights." in source:
+        return _torchgeo(source)
+    raise ModelError(
+        f"there are no encoder weights '{source}': expected a .safetensors or .pth file, or a "
+        "name of TorchGeo such as ResNet50_Weights.SENTINEL1_GRD_MOCO"
+    )
+
+
+def _torchgeo(name: str) -> Mapping[str, Tensor]:
+    try:
+        models = importlib.import_module("torchgeo.models")
+    except ImportError as error:
+        raise ModelError(
+            f"'{name}' is a name of TorchGeo, which is not installed: pip install torchgeo, or "
+            "give a file"
+        ) from error
+    try:
+        weights = models.get_weight(name)
+    except (KeyError, ValueError, AttributeError) as error:
+        raise ModelError(f"TorchGeo has no weights '{name}': {error}") from error
+    return dict(weights.get_state_dict(progress=True))
+
+
+def _strip(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {_bare(name): value for name, value in state.items() if isinstance(value, Tensor)}
+
+
+def _bare(name: str) -> str:
+    for prefix in _PREFIXES:
+        name = name.removeprefix(prefix)
+    return name
+
+
+def _fit(value: Tensor, own: Tensor) -> Tensor | None:
+    if value.shape == own.shape:
+        return value
+    other_bands = value.ndim == 4 == own.ndim and (value.shape[0], *value.shape[2:]) == (
+        own.shape[0],
+        *own.shape[2:],
+    )
+    if not other_bands:
+        return None
+    repeated = value.mean(dim=1, keepdim=True).repeat(1, own.shape[1], 1, 1)
+    return repeated * (value.shape[1] / own.shape[1])
