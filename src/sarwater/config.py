@@ -1,0 +1,280 @@
+"""The settings of a training run: typed, with units and ranges, every problem named at once."""
+
+import enum
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from sarwater.errors import ConfigError, nearest
+from sarwater.files import write_text
+from sarwater.losses.terms import CrossEntropyTerm, LossTerm
+from sarwater.models.architecture import Architecture
+from sarwater.normalize import Normalization
+
+Settings = TypeVar("Settings", bound=BaseModel)
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+
+class DataSettings(_Settings):
+    """Which chips train and validate."""
+
+    train_split: str = "train"
+    """Split of the manifest whose chips train."""
+    val_split: str = "val"
+    """Split whose chips choose the checkpoint and the threshold."""
+    domains: tuple[str, ...] | None = None
+    """Only chips of these domains; all by default."""
+    cache_gb: float = Field(4.0, gt=0)
+    """Memory for decoded chips in GiB; chips beyond it are read again each time."""
+
+
+class NormalizationSettings(_Settings):
+    """How backscatter is normalized."""
+
+    kind: Normalization = Normalization.DATASET
+    """fixed range, or statistics of the data set, the domain, the scene or each patch."""
+    value_range: tuple[float, float] | None = None
+    """For fixed: values that become -1 and 1; by default those usual for the units."""
+
+
+class Strategy(enum.StrEnum):
+    """How patches are chosen."""
+
+    GRID = "grid"
+    """Every place of a regular grid once an epoch."""
+    UNIFORM = "uniform"
+    """Uniformly at random."""
+    STRATIFIED = "stratified"
+    """Each bin of the ratio of background to water equally often."""
+    SHORELINE = "shoreline"
+    """In proportion to the length of shoreline in the patch."""
+    HARD = "hard"
+    """In proportion to the patch's recent loss."""
+
+
+class PatchSettings(_Settings):
+    """Which patches the network is shown."""
+
+    size: int = Field(256, ge=32, le=2048, multiple_of=16)
+    """Side in pixels; a multiple of 16."""
+    strategy: Strategy = Strategy.GRID
+    """How patches are chosen."""
+    per_epoch: int | None = Field(None, ge=1)
+    """Patches an epoch; by default as many as a regular grid has."""
+    max_nodata: float = Field(0.9, ge=0, lt=1)
+    """Patches with a larger share of no data are not used; 0 ... 1."""
+    explore: float = Field(0.2, ge=0, le=1)
+    """Share of the draws of shoreline and hard that is uniform all the same; 0 ... 1."""
+
+
+class AugmentationSettings(_Settings):
+    """Random changes of training patches; each a switch."""
+
+    flips: bool = True
+    """Mirror rows and columns."""
+    rotations: bool = True
+    """Turn by multiples of 90 degrees."""
+    gain_db: float = Field(0.0, ge=0, le=20)
+    """Standard deviation in dB of a gain common to all bands; 0: off."""
+    band_gain_db: float = Field(0.0, ge=0, le=20)
+    """Standard deviation in dB of a gain of each band by itself; 0: off."""
+    speckle_looks: float | None = Field(None, gt=0)
+    """Equivalent number of looks of extra multiplicative speckle; none by default."""
+
+
+class ModelSettings(Architecture):
+    """The network and where its first weights come from."""
+
+    encoder_weights: str | None = None
+    """A file of encoder weights, or a name of TorchGeo; random by default."""
+    init: Path | None = None
+    """A sarwater model whose weights are the start (fine-tuning)."""
+
+    @property
+    def architecture(self) -> Architecture:
+        """The network alone."""
+        return Architecture(**{name: getattr(self, name) for name in Architecture.model_fields})
+
+
+def _listed(value: Any) -> Any:
+    value = [value] if isinstance(value, str | Mapping) else value
+    if isinstance(value, list | tuple):
+        return [{"name": term} if isinstance(term, str) else term for term in value]
+    return value
+
+
+class LossSettings(_Settings):
+    """What is minimized."""
+
+    terms: Annotated[tuple[LossTerm, ...], BeforeValidator(_listed), Field(min_length=1)] = (
+        CrossEntropyTerm(),
+    )
+    """Terms of the sum; a name alone takes its defaults."""
+    learned_weights: bool = False
+    """Learn a weight for each term: sum of L/(2c^2) + ln(1 + c^2)."""
+
+
+class OptimizationSettings(_Settings):
+    """How it is minimized."""
+
+    epochs: int = Field(30, ge=1)
+    """Passes over the epoch's patches."""
+    batch_size: int = Field(8, ge=1)
+    """Patches a step and process."""
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    """AdamW, or stochastic gradient descent with Nesterov momentum .9."""
+    learning_rate: float = Field(1e-3, gt=0)
+    """The highest learning rate."""
+    min_learning_rate: float = Field(1e-6, ge=0)
+    """The lowest learning rate of cosine, one_cycle and plateau."""
+    weight_decay: float = Field(1e-2, ge=0)
+    """Of convolution kernels; norms, biases and learned loss weights have none."""
+    schedule: Literal["constant", "cosine", "one_cycle", "plateau"] = "one_cycle"
+    """How the learning rate moves: constant, cosine, one_cycle (by step), plateau (by epoch)."""
+    warmup: float = Field(0.1, ge=0, lt=1)
+    """Share of the steps in which one_cycle and cosine rise to the highest rate."""
+    plateau_patience: int = Field(5, ge=0)
+    """Epochs without a better score after which plateau divides the rate by 10."""
+    early_stopping: int | None = Field(None, ge=1)
+    """Stop after this many epochs without a better score; never by default."""
+    average_decay: float | None = Field(None, gt=0, lt=1)
+    """Decay a step of an exponential average of the weights, which is then what is used."""
+    clip_norm: float | None = Field(1.0, gt=0)
+    """Largest norm of the gradient."""
+
+
+class RunSettings(_Settings):
+    """Where it runs; passed on to Lightning."""
+
+    seed: int = Field(0, ge=0)
+    """The same seed gives the same model."""
+    accelerator: str = "auto"
+    """cpu, cuda, mps or auto."""
+    devices: int | str = "auto"
+    """Processes a node, a list such as 0,1, or auto."""
+    num_nodes: int = Field(1, ge=1)
+    """Machines."""
+    strategy: str = "auto"
+    """auto, ddp, fsdp and others of Lightning."""
+    precision: str = "32-true"
+    """32-true, bf16-mixed, 16-mixed and others of Lightning."""
+    threads: int | None = Field(None, ge=1)
+    """CPU threads of PyTorch a process; its own choice by default."""
+    workers: int = Field(0, ge=0)
+    """Processes that prepare patches; 0: the training process itself."""
+    checkpoint_minutes: float = Field(5.0, ge=0)
+    """Write a checkpoint at least this often, and after each epoch."""
+    criterion: Literal["f1", "iou"] = "f1"
+    """Validation score by which threshold and checkpoint are chosen."""
+
+
+class TrainSettings(_Settings):
+    """All settings of ``sarwater train``."""
+
+    data: DataSettings = DataSettings()
+    """Which chips."""
+    normalization: NormalizationSettings = NormalizationSettings()
+    """Normalization."""
+    patches: PatchSettings = PatchSettings()
+    """Choice of patches."""
+    augmentation: AugmentationSettings = AugmentationSettings()
+    """Augmentation."""
+    model: ModelSettings = ModelSettings()
+    """Network."""
+    loss: LossSettings = LossSettings()
+    """Loss."""
+    optimization: OptimizationSettings = OptimizationSettings()
+    """Optimization."""
+    run: RunSettings = RunSettings()
+    """Where it runs."""
+
+
+def build_settings(kind: type[Settings], values: Mapping[str, Any], source: str) -> Settings:
+    """Check values against settings.
+
+    Args:
+        kind: the settings' class.
+        values: nested mapping, as YAML gives it; text is turned into numbers where it can be.
+        source: where the values come from, for the message.
+
+    Raises:
+        ConfigError: every unknown key and every wrong value, each with its key path.
+
+    >>> build_settings(OptimizationSettings, {"epochs": 0, "bach_size": 4}, "my.yaml")
+    Traceback (most recent call last):
+    ...
+    sarwater.errors.ConfigError: my.yaml: 2 problems
+      bach_size: no such key (did you mean 'batch_size'?)
+      epochs: input should be greater than or equal to 1, found 0
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        lines = sorted(_explain(kind, problem) for problem in error.errors())
+        count = f"{len(lines)} problem" + ("s" if len(lines) > 1 else "")
+        raise ConfigError("\n  ".join([f"{source}: {count}", *lines])) from None
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """Read a YAML file whose top is a mapping.
+
+    Raises:
+        ConfigError: it cannot be read, is not YAML, or is something else than a mapping.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the config {path}: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected keys and values, found a {type(content).__name__}")
+    return content
+
+
+def write_settings(settings: BaseModel, path: str | Path) -> None:
+    """Write settings as YAML that ``read_yaml`` and ``build_settings`` turn back into them."""
+    text = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)
+    write_text(path, text, overwrite=True)
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay nested values over others.
+
+    >>> merge({"a": {"b": 1, "c": 2}}, {"a": {"c": 3}})
+    {'a': {'b': 1, 'c': 3}}
+    """
+    result = dict(base)
+    for key, value in over.items():
+        old = result.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        result[key] = merge(old, value) if both else value  # type: ignore[arg-type]
+    return result
+
+
+def _explain(kind: type[BaseModel], problem: Any) -> str:
+    path = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"{path}: no such key{nearest(str(problem['loc'][-1]), _siblings(kind, problem))}"
+    text = problem["msg"][0].lower() + problem["msg"][1:]
+    found = problem.get("input")
+    shown = f", found {found!r}" if isinstance(found, str | int | float | bool) else ""
+    return f"{path}: {text}{shown}"
+
+
+def _siblings(kind: type[BaseModel], problem: Any) -> list[str]:
+    current: Any = kind
+    for part in problem["loc"][:-1]:
+        field = getattr(current, "model_fields", {}).get(part)
+        current = field.annotation if field is not None else None
+    return list(getattr(current, "model_fields", {}))
