@@ -1,0 +1,90 @@
+"""The folder that a training run leaves: model, settings, curves, logs."""
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sarwater.config import TrainSettings, build_settings, read_yaml
+from sarwater.errors import ModelError
+from sarwater.files import atomic_path, write_json, write_text
+
+
+class RunFolder:
+    """Names of what lies in a run folder, and how it is written."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the folder."""
+        self.path = path
+        self.bundle = path / "model.safetensors"
+        self.settings = path / "config.yaml"
+        self.curves = path / "curves.csv"
+        self.sampling = path / "sampling.json"
+        self.summary = path / "train.json"
+        self.checkpoint = path / "checkpoints" / "last.pt"
+        self.tensorboard = path / "tensorboard"
+
+    def create(self, *, overwrite: bool) -> None:
+        """Make the folder, emptying an old run where that was asked for."""
+        if overwrite and self.path.exists():
+            shutil.rmtree(self.path)
+        self.checkpoint.parent.mkdir(parents=True)
+
+    def read_settings(self) -> TrainSettings:
+        """Read the settings of the run.
+
+        Raises:
+            ModelError: there is no run.
+        """
+        if not self.settings.is_file():
+            raise ModelError(f"{self.path} is no run folder: it has no {self.settings.name}")
+        return build_settings(TrainSettings, read_yaml(self.settings), str(self.settings))
+
+    def log(
+        self, history: Sequence[Mapping[str, float]], sampling: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Write curves (CSV, a plot and TensorBoard) and what the sampler drew, all epochs anew."""
+        columns = list(dict.fromkeys(name for row in history for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+        write_text(self.curves, text.getvalue(), overwrite=True)
+        write_json(self.sampling, list(sampling), overwrite=True)
+        self._plot(history)
+        self._log_to_tensorboard(history)
+
+    def summarize(self, summary: Mapping[str, Any]) -> None:
+        """Write what came out."""
+        write_json(self.summary, dict(summary), overwrite=True)
+
+    def _plot(self, history: Sequence[Mapping[str, float]]) -> None:
+        from sarwater.report.training_charts import plot_curves
+
+        with atomic_path(self.path / "curves.png", overwrite=True) as aside:
+            plot_curves(history).savefig(aside)
+
+    def _log_to_tensorboard(self, history: Sequence[Mapping[str, float]]) -> None:
+        from lightning.fabric.loggers.tensorboard import TensorBoardLogger
+
+        # One file an epoch: a resumed run replaces what it repeats.
+        row = history[-1]
+        logger = TensorBoardLogger(self.tensorboard, name="", version=f"epoch{len(history):04d}")
+        if Path(logger.log_dir).exists():
+            shutil.rmtree(logger.log_dir)
+        logger.log_metrics(dict(row), step=len(history))
+        logger.finalize("success")
+
+    def describe(self) -> str:
+        """Say in two lines what came out."""
+        summary = json.loads(self.summary.read_text(encoding="utf-8"))
+        found = summary["validation"]
+        return (
+            f"{self.bundle}: epoch {summary['best_epoch']} of {summary['epochs']}, "
+            f"{summary['seconds']:.0f} s\n"
+            f"validation F1 {found['f1']:.3f}, IoU {found['iou']:.3f} at threshold "
+            f"{found['threshold']:.3f} (F1 {found['f1_at_half']:.3f} at .5)"
+        )
