@@ -12,7 +12,7 @@ from sarwater.errors import ConfigError, nearest
 from sarwater.files import write_text
 from sarwater.losses.terms import CrossEntropyTerm, LossTerm
 from sarwater.models.architecture import Architecture
-from sarwater.normalize import Normalization
+from sarwater.normalization_kinds import Normalization
 
 Settings = TypeVar("Settings", bound=BaseModel)
 

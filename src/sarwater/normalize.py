@@ -1,6 +1,5 @@
 """Normalization: from backscatter to what a network likes, with statistics over valid pixels."""
 
-import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -8,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarwater.errors import DataError
+from sarwater.normalization_kinds import Normalization as Normalization
 from sarwater.types import BoolArray, Chip, FloatArray, Units
 
 FIXED_RANGES: Mapping[Units, tuple[float, float]] = {
@@ -21,21 +21,6 @@ FIXED_RANGES: Mapping[Units, tuple[float, float]] = {
 
 _SMALLEST_STD = 1e-3
 """Standard deviations below this (constant bands) do not divide."""
-
-
-class Normalization(enum.StrEnum):
-    """Where the mean and the standard deviation come from."""
-
-    FIXED = "fixed"
-    """A fixed range of values becomes -1 ... 1 and what lies beyond is clipped."""
-    DATASET = "dataset"
-    """One mean and standard deviation a band, of all training chips; stored in the model."""
-    DOMAIN = "domain"
-    """Of the chip's domain; a scene that is mapped is a domain of its own."""
-    SCENE = "scene"
-    """Of the scene that the chip was cut from; of the chip where no scene is named."""
-    PATCH = "patch"
-    """Of the patch itself, each time anew."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ products) becomes ``valid`` here, once; behind this module there is no NaN.
 """
 
 import math
+import os
+import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -25,6 +27,9 @@ from sarwater.errors import DataError, RasterError, nearest
 from sarwater.files import atomic_path
 from sarwater.types import IGNORE, AnyArray, BoolArray, ByteArray, Chip, FloatArray, Grid, Units
 from sarwater.units import guess_units
+
+# GDAL's fast way through a PNG takes a truncated file for a whole one.
+os.environ.setdefault("GDAL_PNG_WHOLE_IMAGE_OPTIM", "NO")
 
 _SAMPLE = 512
 """Side in pixels of the decimated image from which units are guessed."""
@@ -196,7 +201,7 @@ class Scene:
         if values.dtype.kind in "fc":
             valid &= np.isfinite(values)
         if _is_number(self.nodata) and not math.isnan(float(self.nodata)):
-            valid &= values != values.dtype.type(float(self.nodata))
+            valid &= values != float(self.nodata)
         return np.where(valid, values, 0).astype(np.float32), valid
 
     def _channels_of(self, band: int) -> tuple[Any, tuple[int, ...]]:
@@ -467,10 +472,37 @@ def write_raster(
             writer.write_valid(valid)
 
 
+class _Quiet:
+    """Silences rasterio's word on missing georeference; the filters of Python are shared by all
+    threads, so the first that enters sets them and the last that leaves puts them back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._saved = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._saved = warnings.catch_warnings()
+                self._saved.__enter__()
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            self._inside += 1
+
+    def __exit__(self, *exception: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._saved.__exit__(None, None, None)
+
+
+_quiet = _Quiet()
+
+
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+    with _quiet:
         try:
             yield
         except RasterioError as error:
@@ -551,8 +583,9 @@ def _read_label(path: Path) -> tuple[AnyArray, float | None, Grid]:
         rounded = np.where(missing, 0, values).round()
         if not np.array_equal(np.where(missing, 0, values), rounded):
             raise DataError(f"{path} holds fractions; a label file holds whole numbers")
-        values = np.where(missing, np.iinfo(np.int32).min, rounded).astype(np.int64)
-        nodata = np.iinfo(np.int32).min if nodata is None or math.isnan(nodata) else nodata
+        if nodata is None or math.isnan(nodata):
+            nodata = np.iinfo(np.int32).min
+        values = np.where(missing, nodata, rounded).astype(np.int64)
     return values, nodata, header.grid
 
 

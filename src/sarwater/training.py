@@ -263,7 +263,11 @@ class Run:
         starts = [step * self._joint_batch + rank * size for step in range(self.steps)]
         batches = [list(range(start, start + size)) for start in starts[self.progress.step :]]
         workers = self.settings.run.workers
-        return iter(DataLoader(patches, batch_sampler=batches, num_workers=workers))
+        # A generator of its own: the loader would draw from the one that dropout uses.
+        own = torch.Generator().manual_seed(self.progress.epoch)
+        return iter(
+            DataLoader(patches, batch_sampler=batches, num_workers=workers, generator=own)
+        )
 
     def _maybe_save(self, asked_to_stop: Callable[[], bool], began: float) -> None:
         minutes = self.settings.run.checkpoint_minutes

@@ -229,8 +229,15 @@ def read_manifest(path: str | Path) -> Manifest:
 
 
 def write_manifest(manifest: Manifest, path: str | Path, *, overwrite: bool = False) -> None:
-    """Write the table, with paths relative to its folder where they lie under a common root."""
+    """Write the table, with paths relative to its folder.
+
+    Raises:
+        ManifestError: a name holds ``;``, which separates names.
+        OutputExistsError: the file exists and ``overwrite`` is false.
+    """
     path = Path(path)
+    for record in manifest:
+        _refuse_separator(record)
     extra = list(dict.fromkeys(name for record in manifest for name in record.extra))
     columns = [f.name for f in fields(ChipRecord) if f.name != "extra"] + extra
     order = ["id", "domain", "split"]
@@ -242,6 +249,15 @@ def write_manifest(manifest: Manifest, path: str | Path, *, overwrite: bool = Fa
     for record in manifest:
         writer.writerow({**_cells(record, folder), **record.extra})
     write_text(path, out.getvalue(), overwrite=overwrite)
+
+
+def _refuse_separator(record: ChipRecord) -> None:
+    for name in (*record.images, *record.labels, *record.bands, *record.classes):
+        if ";" in str(name):
+            raise ManifestError(
+                f"chip '{record.id}': '{name}' holds ';', which separates names in a manifest; "
+                "rename it"
+            )
 
 
 def _record(row: Mapping[str, str | None], folder: Path) -> ChipRecord:

@@ -1,0 +1,157 @@
+"""``sarwater map``: map the water of whole scenes."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sarwater.map_inputs import SceneSource
+
+_UNITS = ("db", "linear", "amplitude", "8bit", "other")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.set_defaults(usage_error=parser.error)
+    parser.add_argument(
+        "scenes", nargs="*", type=Path, metavar="SCENE", help="rasters, each with all its bands"
+    )
+    parser.add_argument("--vv", type=Path, metavar="FILE", help="one scene's VV band")
+    parser.add_argument("--vh", type=Path, metavar="FILE", help="one scene's VH band")
+    parser.add_argument(
+        "--model", type=Path, required=True, help="a .safetensors file from `sarwater train`"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        help="folder of the outputs: SCENE_water.tif (class, 255 no data), SCENE_probability.tif "
+        "(0 to 1, NaN no data), SCENE_summary.json (areas) and SCENE_quicklook.png",
+    )
+    parser.add_argument(
+        "--bands",
+        type=_names,
+        metavar="NAME,NAME",
+        help="names of the scenes' bands in the files' order, such as VV,VH; by default the "
+        "files' own band descriptions",
+    )
+    parser.add_argument(
+        "--units", choices=_UNITS, help="what the values measure; guessed by default"
+    )
+    parser.add_argument(
+        "--nodata",
+        default="auto",
+        metavar="RULE",
+        help="auto (NaN, declared value, dataset mask; borders of 8-bit products), border, "
+        "declared, or a number",
+    )
+    parser.add_argument(
+        "--overlap",
+        type=int,
+        metavar="PX",
+        help="pixels that neighboring windows share, from 0 to below the model's patch size; by "
+        "default 64, at most a quarter of the patch",
+    )
+    parser.add_argument("--batch-size", type=int, default=8, help="windows at once, 1 or more")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        help="map water from this probability on (0 to 1), in place of the model's threshold",
+    )
+    parser.add_argument("--name", default="", help="begins the outputs' names; of one scene")
+    parser.add_argument("--json", action="store_true", help="print the summaries as JSON")
+    parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Map the scenes, and print what was found."""
+    sources = _sources(args)
+
+    from sarwater.mapping import MapOptions, check_outputs, map_scenes
+    from sarwater.models.bundle import load_bundle
+    from sarwater.prediction import Predictor
+    from sarwater.report.map_charts import draw_quicklook
+
+    options = MapOptions(threshold=args.threshold, overwrite=args.overwrite)
+    check_outputs(sources, args.out, overwrite=args.overwrite)
+    predictor = Predictor(
+        load_bundle(args.model),
+        batch_size=args.batch_size,
+        overlap=args.overlap,
+        device=args.device,
+    )
+    result = map_scenes(sources, predictor, args.out, options, draw=draw_quicklook, say=_say)
+    _print(list(result.summaries), args.out, as_json=args.json)
+    _raise(result.failures, len(sources))
+
+
+def _sources(args: argparse.Namespace) -> "list[SceneSource]":
+    from sarwater.map_inputs import SceneSource
+    from sarwater.types import Units
+
+    pair = [(name, file) for name, file in (("VV", args.vv), ("VH", args.vh)) if file is not None]
+    if bool(pair) == bool(args.scenes):
+        args.usage_error("name scenes, or one scene by --vv FILE and --vh FILE")
+    if pair and args.bands:
+        args.usage_error("--bands names the bands of SCENE; --vv and --vh have names already")
+    if args.name and len(args.scenes) > 1:
+        args.usage_error(f"--name is for one scene, found {len(args.scenes)}")
+    units = Units(args.units) if args.units else None
+    if pair:
+        bands, files = zip(*pair, strict=True)
+        return [SceneSource(files, bands, units, args.nodata, args.name)]
+    return [
+        SceneSource((file,), args.bands or (), units, args.nodata, args.name)
+        for file in args.scenes
+    ]
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in text.split(","))
+    if not all(names) or len({name.lower() for name in names}) < len(names):
+        raise argparse.ArgumentTypeError(f"expected different names such as VV,VH, found '{text}'")
+    return names
+
+
+def _say(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
+
+
+def _print(summaries: list[dict[str, Any]], out: Path, *, as_json: bool) -> None:
+    import json
+
+    if as_json:
+        print(json.dumps(summaries, indent=2, allow_nan=False))
+        return
+    for summary in summaries:
+        share = summary["water_share"]
+        seen = "no valid pixel" if share is None else f"{share:.1%} of {_area(summary['valid'])}"
+        print(
+            f"{summary['scene']}: water {_area(summary['water'])} ({seen}), "
+            f"no data {_area(summary['no_data'])}, threshold {summary['threshold']:.3g}"
+        )
+    for summary in summaries:
+        for name in summary["outputs"]:
+            print(f"  {out / name}")
+
+
+def _area(area: dict[str, Any]) -> str:
+    return f"{area['pixels']:,} px" if area["km2"] is None else f"{area['km2']:,.2f} km2"
+
+
+def _raise(failures: "tuple[tuple[str, Exception], ...]", scenes: int) -> None:
+    """Raise the only scene's error, or print each and raise one for all."""
+    from sarwater.errors import SarwaterError
+
+    if not failures:
+        return
+    if scenes == 1:
+        raise failures[0][1]
+    for title, error in failures:
+        print(f"{title}: failed: {error}", file=sys.stderr)
+    names = ", ".join(title for title, _ in failures)
+    raise SarwaterError(
+        f"{len(failures)} of {scenes} scenes could not be mapped: {names}; the messages are above"
+    )

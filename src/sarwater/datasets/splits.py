@@ -1,0 +1,293 @@
+"""Assign chips to splits, and check that no split shares ground with another."""
+
+import re
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from sarwater.datasets.listing import some
+from sarwater.datasets.manifest import ChipRecord, Manifest
+from sarwater.errors import ConfigError, DataError, nearest
+
+OVERLAP = 0.01
+"""Share of the smaller chip's area above which two chips share ground."""
+
+_RANGE = re.compile(r"(\d*)-(\d*)")
+
+
+class SharedGround(NamedTuple):
+    """Two chips of different splits that show the same ground."""
+
+    split: str
+    chip: str
+    other_split: str
+    other_chip: str
+
+
+@dataclass(frozen=True)
+class Values:
+    """A choice of a column's values: texts, and ranges of whole numbers with both ends.
+
+    >>> chosen = Values.parse("-3,13-,7")
+    >>> [cell for cell in ("0", "5", "7", "12", "13", "x") if cell in chosen]
+    ['0', '7', '13']
+    """
+
+    parts: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "Values":
+        """Read a comma list; ``13-`` is 13 and up, ``-10`` up to 10, ``11-12`` both.
+
+        Raises:
+            ConfigError: nothing is named.
+        """
+        parts = tuple(part.strip() for part in text.split(",") if part.strip())
+        if not parts or "-" in parts:
+            raise ConfigError(f"'{text}' names no value; expected for example '13-' or 'a,b'")
+        return cls(parts)
+
+    def __contains__(self, cell: str) -> bool:
+        """Whether a cell's text is among the values."""
+        return any(_matches(part, cell) for part in self.parts)
+
+    def unused(self, cells: Iterable[str]) -> list[str]:
+        """Return the parts that no cell matches."""
+        distinct = set(cells)
+        return [part for part in self.parts if not any(_matches(part, c) for c in distinct)]
+
+
+def _matches(part: str, cell: str) -> bool:
+    if part == cell:
+        return True
+    match = _RANGE.fullmatch(part)
+    if match is None or not cell.isdecimal():
+        return False
+    low, high = match.groups()
+    return (not low or int(low) <= int(cell)) and (not high or int(cell) <= int(high))
+
+
+def choose(manifest: Manifest, where: Mapping[str, Values]) -> list[bool]:
+    """Return for each chip whether it has the named values in all of the columns.
+
+    Raises:
+        ConfigError: a value that no chip has.
+        ManifestError: no such column.
+    """
+    chosen = [True] * len(manifest)
+    for column, values in where.items():
+        cells = _cells(manifest, column, values)
+        chosen = [yes and cell in values for yes, cell in zip(chosen, cells, strict=True)]
+    if not any(chosen):
+        raise ConfigError(f"no chip has {' and '.join(where)} as named")
+    return chosen
+
+
+def split_by_fractions(
+    manifest: Manifest,
+    fractions: Mapping[str, float],
+    *,
+    seed: int = 0,
+    where: Mapping[str, Values] | None = None,
+) -> Manifest:
+    """Assign chips at random, stratified by domain: each domain is divided by the fractions.
+
+    In shuffled order every chip goes to the split that lacks most, so the counts are within one
+    of their share after any number of chips.
+
+    Args:
+        manifest: the chips.
+        fractions: share of each split, in [0, 1]; their sum is 1.
+        seed: of the shuffle; a domain's order does not depend on the other domains.
+        where: assign only the chips with these values; the others keep their split.
+
+    Raises:
+        ConfigError: fractions that are negative or do not sum to 1.
+    """
+    if min(fractions.values()) < 0 or abs(sum(fractions.values()) - 1) > 1e-6:
+        listed = ", ".join(f"{name} {share:g}" for name, share in fractions.items())
+        raise ConfigError(f"the fractions are {listed}: expected shares that sum to 1")
+    chosen = choose(manifest, where or {})
+    by_domain: dict[str, list[int]] = defaultdict(list)
+    for position, record in enumerate(manifest):
+        if chosen[position]:
+            by_domain[record.domain].append(position)
+    splits: dict[int, str] = {}
+    counts = dict.fromkeys(fractions, 0)
+    for domain, positions in by_domain.items():
+        generator = np.random.default_rng([seed, zlib.crc32(domain.encode())])
+        for position in generator.permutation(positions).tolist():
+            total = len(splits) + 1
+            split = max(fractions, key=lambda name: fractions[name] * total - counts[name])
+            counts[split] += 1
+            splits[position] = split
+    return _assigned(manifest, splits)
+
+
+def split_by_column(
+    manifest: Manifest,
+    column: str,
+    values: Mapping[str, Values],
+    *,
+    where: Mapping[str, Values] | None = None,
+) -> Manifest:
+    """Assign chips by a column: ``{"test": Values.parse("13-")}`` tests on rows 13 and up.
+
+    Chips that no split names become ``train``; where ``train`` is named itself, they leave every
+    split.
+
+    Raises:
+        ConfigError: a value that no chip has, or that two splits name.
+        ManifestError: no such column.
+    """
+    chosen = choose(manifest, where or {})
+    kept = replace(manifest, records=_where(manifest.records, chosen))
+    cells = {split: _cells(kept, column, choice) for split, choice in values.items()}
+    rest = "" if "train" in values else "train"
+    splits: dict[int, str] = {}
+    positions = [position for position, yes in enumerate(chosen) if yes]
+    for order, position in enumerate(positions):
+        names = [split for split, choice in values.items() if cells[split][order] in choice]
+        if len(names) > 1:
+            raise ConfigError(
+                f"{column} '{cells[names[0]][order]}' is named for {' and '.join(names)}; "
+                "name it for one split"
+            )
+        splits[position] = names[0] if names else rest
+    return _assigned(manifest, splits)
+
+
+def check_splits(
+    manifest: Manifest, *, allow_shared_ground: bool = False, allow_empty: bool = False
+) -> None:
+    """Check that there is something to train and to validate on, and no ground is shared.
+
+    Raises:
+        DataError: ``train`` or ``val`` is empty, or splits share ground; chips are named.
+    """
+    empty = [name for name in ("train", "val") if name not in manifest.splits]
+    if empty and not allow_empty:
+        there = ", ".join(manifest.splits) or "none"
+        raise DataError(
+            f"no chip is left for {' and '.join(empty)} (splits: {there}); training needs both: "
+            "change the fractions or the values named, or pass --allow-empty"
+        )
+    if allow_shared_ground:
+        return
+    pairs = shared_ground(manifest)
+    if pairs:
+        lines = (f"{p.chip} ({p.split}) and {p.other_chip} ({p.other_split})" for p in pairs)
+        raise DataError(
+            f"{len(pairs)} pairs of chips in different splits show the same ground: "
+            f"{some(lines, 5, '; ')}; split by a column that keeps them together (domain, "
+            "scene), or pass --allow-shared-ground"
+        )
+
+
+def shared_ground(manifest: Manifest) -> list[SharedGround]:
+    """Find chips in different splits that show the same ground; chips without split are free.
+
+    Chips share ground when their bounds overlap by more than 1 % of the smaller one's area,
+    when they are the same row and column of one scene, when they read the same image file, or
+    when they come from one scene and a row or column is unknown. Of chips that share a file,
+    place or scene, each is paired with one of another split.
+    """
+    records = [record for record in manifest if record.split]
+    pairs: dict[frozenset[int], tuple[int, int]] = {}
+    for members in _same_ground(records):
+        for one, other in _representative(records, members):
+            pairs.setdefault(frozenset((one, other)), (one, other))
+    for one, other in _overlapping(records):
+        if records[one].split != records[other].split:
+            pairs.setdefault(frozenset((one, other)), (one, other))
+    return [
+        SharedGround(records[one].split, records[one].id, records[other].split, records[other].id)
+        for one, other in sorted(pairs.values())
+    ]
+
+
+def _same_ground(records: Sequence[ChipRecord]) -> Iterator[list[int]]:
+    files: dict[object, list[int]] = defaultdict(list)
+    places: dict[object, list[int]] = defaultdict(list)
+    scenes: dict[str, list[int]] = defaultdict(list)
+    whole = set()
+    for position, record in enumerate(records):
+        for file in record.images:
+            files[file].append(position)
+        if not record.scene:
+            continue
+        scenes[record.scene].append(position)
+        if record.row is None or record.col is None:
+            whole.add(record.scene)
+        places[record.scene, record.row, record.col].append(position)
+    yield from files.values()
+    yield from places.values()
+    yield from (scenes[scene] for scene in sorted(whole))
+
+
+def _representative(
+    records: Sequence[ChipRecord], members: Sequence[int]
+) -> Iterator[tuple[int, int]]:
+    first = members[0]
+    for member in members[1:]:
+        if records[member].split != records[first].split:
+            yield first, member
+
+
+def _overlapping(records: Sequence[ChipRecord]) -> Iterator[tuple[int, int]]:
+    """Sweep from west to east over the bounds; a chip over the antimeridian is there twice."""
+    boxes: list[tuple[float, float, float, float]] = []
+    owners: list[int] = []
+    for position, record in enumerate(records):
+        if record.bounds is None:
+            continue
+        west, south, east, north = record.bounds
+        shifts = (0,) if west <= east else (0, -360)
+        for shift in shifts:
+            wrapped = east if west <= east else east + 360
+            boxes.append((west + shift, south, wrapped + shift, north))
+            owners.append(position)
+    if not boxes:
+        return
+    table = np.asarray(boxes)
+    order = np.argsort(table[:, 0], kind="stable")
+    west, south, east, north = table[order].T
+    area = (east - west) * (north - south)
+    ends = np.searchsorted(west, east, side="left")
+    for here in range(len(order)):
+        later = slice(here + 1, int(ends[here]))
+        wide = np.minimum(east[later], east[here]) - west[later]
+        high = np.minimum(north[later], north[here]) - np.maximum(south[later], south[here])
+        shared = np.clip(wide, 0, None) * np.clip(high, 0, None)
+        hits = np.flatnonzero(shared > OVERLAP * np.minimum(area[later], area[here]))
+        for hit in (hits + here + 1).tolist():
+            one, other = sorted((owners[order[here]], owners[order[hit]]))
+            yield one, other
+
+
+def _cells(manifest: Manifest, column: str, values: Values) -> list[str]:
+    cells = [record.value(column) for record in manifest]
+    unused = values.unused(cells)
+    if unused:
+        there = list(dict.fromkeys(cell for cell in cells if cell))
+        raise ConfigError(
+            f"no chip has {column} {', '.join(unused)}{nearest(unused[0], there)}; "
+            f"there are {some(there, 20) or 'none'}"
+        )
+    return cells
+
+
+def _where(records: Sequence[ChipRecord], chosen: Sequence[bool]) -> tuple[ChipRecord, ...]:
+    return tuple(record for record, yes in zip(records, chosen, strict=True) if yes)
+
+
+def _assigned(manifest: Manifest, splits: Mapping[int, str]) -> Manifest:
+    records = tuple(
+        replace(record, split=splits.get(position, record.split))
+        for position, record in enumerate(manifest)
+    )
+    return replace(manifest, records=records)

@@ -1,0 +1,80 @@
+"""The engine of PyTorch, on a CPU or a GPU."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import nn
+
+from sarwater.errors import ModelError
+from sarwater.types import FloatArray
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+class TorchEngine:
+    """Runs a network that returns logits, in evaluation mode.
+
+    In float32 the convolutions of a GPU are kept from rounding to TF32 and from choosing an
+    algorithm by trial, so that batch size and run change a probability by rounding only. In
+    bfloat16 they run under autocast with channels last; the softmax is float32 in both.
+    """
+
+    def __init__(
+        self, module: nn.Module, *, device: str = "auto", precision: str = "float32"
+    ) -> None:
+        """Move the network to the device and into evaluation mode.
+
+        Args:
+            module: maps [n, band, row, col] to logits [n, class, row, col].
+            device: ``auto`` (CUDA where there is any), ``cpu``, ``cuda``, ``cuda:1``, ...
+            precision: ``float32`` or ``bfloat16``.
+
+        Raises:
+            ModelError: there is no such device or precision.
+        """
+        if precision not in PRECISIONS:
+            raise ModelError(
+                f"precision '{precision}' is unknown; take one of {', '.join(PRECISIONS)}"
+            )
+        self.device = _device(device)
+        self.precision = precision
+        is_fast = precision != "float32" or self.device.type == "cuda"
+        self._layout = torch.channels_last if is_fast else torch.contiguous_format
+        self._module = module.to(self.device).to(memory_format=self._layout).eval()
+
+    def predict(self, patches: FloatArray) -> FloatArray:
+        """Return the probability [n, class, row, col] of each class."""
+        image = torch.from_numpy(np.ascontiguousarray(patches, np.float32))
+        with torch.inference_mode(), self._arithmetic():
+            image = image.to(self.device, memory_format=self._layout)
+            probability = self._module(image).float().softmax(dim=1)
+        result: FloatArray = probability.cpu().numpy()
+        return result
+
+    @contextmanager
+    def _arithmetic(self) -> Iterator[None]:
+        reduced = self.precision != "float32"
+        with (
+            torch.autocast(self.device.type, PRECISIONS[self.precision], enabled=reduced),
+            torch.backends.cudnn.flags(
+                enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+            ),
+        ):
+            yield
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(
+            f"device '{name}' cannot be used here ({reason}); take 'cpu', or 'auto' for what "
+            "there is"
+        ) from error
+    return device

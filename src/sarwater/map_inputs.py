@@ -1,0 +1,145 @@
+"""A scene as a model takes it: its bands by name, its units, and what does not fit."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sarwater.errors import ModelError
+from sarwater.normalize import BandStatistics, RunningStatistics
+from sarwater.prediction import Predictor, misfits
+from sarwater.progress import step
+from sarwater.raster import Scene, pixel_area
+from sarwater.types import BoolArray, FloatArray, Grid, Units
+
+if TYPE_CHECKING:
+    from sarwater.models.bundle import ModelInfo
+
+NO_PLACE = "the scene has no CRS: areas are in pixels"
+
+_ROWS = 512
+"""Rows that are read at once for statistics."""
+
+
+@dataclass(frozen=True)
+class SceneSource:
+    """A scene that is to be mapped."""
+
+    files: tuple[Path, ...]
+    """One file with its bands, or files of one grid whose bands follow one another."""
+    bands: tuple[str, ...] = ()
+    """Names of the bands in order; by default those that the files give."""
+    units: Units | None = None
+    """What the values measure; guessed from the values by default."""
+    nodata: str = "auto"
+    """Rule for no data, as in the manifest."""
+    name: str = ""
+    """Begins the names of the outputs; by default the (first) file's, without its band."""
+
+    @property
+    def title(self) -> str:
+        """The name, or what the first file is called.
+
+        >>> SceneSource((Path("a_vv.tif"), Path("a_vh.tif")), ("VV", "VH")).title
+        'a'
+        """
+        stem = self.files[0].stem
+        if self.name:
+            return self.name
+        ending = f"_{self.bands[0]}".lower() if len(self.files) > 1 and self.bands else ""
+        return stem[: -len(ending)] if ending and stem.lower().endswith(ending) else stem
+
+
+class ModelScene:
+    """An open scene with the model's bands, in its order and units; made by ``open_for_model``."""
+
+    def __init__(
+        self, scene: Scene, predictor: Predictor, units: Units, notes: tuple[str, ...]
+    ) -> None:
+        """Wrap an open scene that fits the model."""
+        self.grid: Grid = scene.grid
+        self.units = units
+        """Of the files, before conversion."""
+        self.notes = notes
+        """What was converted, assumed, or looks odd."""
+        self._scene = scene
+        self._predictor = predictor
+        self._bands = scene.band_indices(predictor.info.bands)
+
+    def read(self, row: int, rows: int) -> tuple[FloatArray, BoolArray]:
+        """Read ``rows`` rows from ``row`` on, at full width.
+
+        Only the model's bands are read: no data in another band of the file is no matter.
+
+        Raises:
+            RasterError: the file is truncated or unreadable there.
+        """
+        image, valid = self._scene.read(row, 0, rows, self.grid.width, bands=self._bands)
+        return self._predictor.in_model_units(image, valid, self.units), valid
+
+    def statistics(self, title: str) -> BandStatistics | None:
+        """Return the statistics of all valid pixels, where the model's normalization needs them.
+
+        Every pixel is read, by strips: a decimated read would take a file's overviews, whose
+        averages have less speckle than what the model was trained on. None where no pixel is
+        valid.
+        """
+        if not self._predictor.info.normalization.needs_group:
+            return None
+        running, has_any, height = RunningStatistics(), False, self.grid.height
+        with step(f"statistics of {title}", total=height) as bar:
+            for row in range(0, height, _ROWS):
+                rows = min(_ROWS, height - row)
+                image, valid = self.read(row, rows)
+                running.add(image, valid)
+                has_any |= bool(valid.any())
+                bar.advance(rows)
+        return running.result() if has_any else None
+
+
+@contextmanager
+def open_for_model(source: SceneSource, predictor: Predictor) -> Iterator[ModelScene]:
+    """Open a scene and check that it fits the model; units are converted where they can be.
+
+    Raises:
+        RasterError: a file cannot be read.
+        DataError: the files do not fit each other.
+        ModelError: bands are missing or units do not convert; everything wrong is named at once.
+    """
+    info = predictor.info
+    # Units of imagery that is not radar cannot be guessed: the model's are taken.
+    declared = source.units or (Units.OTHER if info.units == Units.OTHER else None)
+    with Scene(source.files, bands=source.bands, units=declared, nodata=source.nodata) as scene:
+        units, notes = scene.units, []
+        if declared is None and units == Units.OTHER:
+            units = info.units
+            notes.append(
+                f"units cannot be guessed, since no valid pixel was found; taken to be "
+                f"'{units.value}', the model's"
+            )
+        problems = misfits(info, scene.bands, units)
+        if problems:
+            names = ", ".join(str(file) for file in scene.files)
+            raise ModelError(f"{names} does not fit the model: " + "; ".join(problems))
+        if units != info.units:
+            how = "declared" if declared else "guessed from the values"
+            notes.append(
+                f"converted from units '{units.value}' ({how}) to '{info.units.value}', the model's"
+            )
+        notes += _notes_on_place(scene.grid, info)
+        yield ModelScene(scene, predictor, units, tuple(notes))
+
+
+def _notes_on_place(grid: Grid, info: "ModelInfo") -> list[str]:
+    area = pixel_area(grid)
+    if area is None:
+        return [NO_PLACE]
+    size = math.sqrt(area)
+    if info.pixel_size is None or 0.5 <= size / info.pixel_size <= 2:
+        return []
+    return [
+        f"pixels are {size:.3g} m wide, in training they were {info.pixel_size:.3g} m; resample "
+        "the scene for a map to rely on"
+    ]

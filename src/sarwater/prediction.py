@@ -1,0 +1,238 @@
+"""From a chip or a scene to the probability of each class, as a model wants it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sarwater.engines import Engine as Engine
+from sarwater.engines import engine_for
+from sarwater.errors import ModelError
+from sarwater.normalize import BandStatistics
+from sarwater.stitching import (
+    DEFAULT_BATCH_SIZE,
+    Normalize,
+    ReadRows,
+    Strip,
+    Windows,
+    predict_strips,
+)
+from sarwater.tiling import default_overlap
+from sarwater.types import BoolArray, ByteArray, Chip, FloatArray, Units
+from sarwater.units import can_convert, convert
+
+if TYPE_CHECKING:
+    from sarwater.models.bundle import Bundle, ModelInfo
+
+
+def predict_image(
+    image: FloatArray,
+    valid: BoolArray,
+    engine: Engine,
+    patch_size: int,
+    overlap: int | None = None,
+    batch_size: int = DEFAULT_BATCH_SIZE,
+    *,
+    classes: int = 2,
+    normalize: Normalize | None = None,
+) -> FloatArray:
+    """Predict an image that is in memory.
+
+    An image of one window gets the engine's own numbers, bit for bit. Smaller images are padded
+    with zeros after normalization; windows without a valid pixel are not run.
+
+    Args:
+        image: float32 [band, row, col], normalized unless ``normalize`` does that.
+        valid: bool [row, col].
+        engine: runs the network.
+        patch_size: side of the windows in pixels.
+        overlap: pixels that neighbors share; ``default_overlap`` of the patch size if None.
+        batch_size: windows that the network sees at once.
+        classes: number of classes k.
+        normalize: applied to each window by itself, after it was cut.
+
+    Returns:
+        Probability float32 [k, row, col]; 0 where not valid.
+
+    Raises:
+        ConfigError: overlap or batch size is out of range.
+        ModelError: the engine returns another shape, or numbers that are not finite.
+    """
+    height, width = valid.shape
+    if overlap is None:
+        overlap = default_overlap(patch_size)
+    strips = predict_strips(
+        lambda row, rows: (image[:, row : row + rows], valid[row : row + rows]),
+        (height, width),
+        engine,
+        Windows(patch_size, overlap, batch_size),
+        classes=classes,
+        normalize=normalize,
+    )
+    return np.concatenate([strip.probability for strip in strips], axis=1)
+
+
+def water_probability(probability: FloatArray) -> FloatArray:
+    """Sum the foreground classes of a probability [k, row, col] (class 0 is the background).
+
+    >>> water_probability(np.float32([[[0.25]], [[0.5]], [[0.25]]])).tolist()
+    [[0.75]]
+    """
+    if probability.shape[0] == 2:
+        return np.asarray(probability[1], np.float32)
+    return np.asarray(probability[1:].sum(axis=0).clip(0, 1), np.float32)
+
+
+def classify(probability: FloatArray, threshold: float) -> ByteArray:
+    """Return the class [row, col] of a probability [k, row, col].
+
+    Where ``water_probability`` is at least the threshold (compared in float32) it is the most
+    probable foreground class, elsewhere 0.
+
+    >>> classify(np.float32([[[0.45, 0.8]], [[0.2, 0.2]], [[0.35, 0.0]]]), 0.5).tolist()
+    [[2, 0]]
+    """
+    is_water: BoolArray = water_probability(probability) >= np.float32(threshold)
+    if probability.shape[0] == 2:
+        return is_water.astype(np.uint8)
+    best = probability[1:].argmax(axis=0).astype(np.uint8) + np.uint8(1)
+    return np.where(is_water, best, np.uint8(0))
+
+
+def misfits(info: "ModelInfo", bands: Sequence[str], units: Units) -> list[str]:
+    """List why an image cannot be given to a model: bands by name, units that do not convert.
+
+    Args:
+        info: of the model.
+        bands: names of the image's bands.
+        units: what the image's values measure.
+    """
+    there = {band.lower() for band in bands}
+    missing = [band for band in info.bands if band.lower() not in there]
+    problems = []
+    if missing:
+        problems.append(
+            f"the model needs the bands {', '.join(info.bands)} but {', '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} not among those found: {', '.join(bands)}; "
+            "name the image's bands in their order, or take a model of these bands"
+        )
+    if not can_convert(units, info.units):
+        problems.append(
+            f"the model was trained on values in units '{info.units.value}', these are "
+            f"'{units.value}', and one cannot be computed from the other without the sensor's "
+            "calibration; declare the units if they were mistaken, or calibrate the image"
+        )
+    return problems
+
+
+class Predictor:
+    """A model ready to predict chips and scenes: its bands, units, normalization and windows."""
+
+    def __init__(
+        self,
+        bundle: "Bundle",
+        engine: Engine | None = None,
+        *,
+        batch_size: int = DEFAULT_BATCH_SIZE,
+        overlap: int | None = None,
+        device: str = "auto",
+        precision: str = "float32",
+    ) -> None:
+        """Make a model ready.
+
+        Args:
+            bundle: the model.
+            engine: what runs it; by default one for the device and the precision.
+            batch_size: windows that the network sees at once.
+            overlap: pixels that windows share; ``default_overlap`` of the patch size if None.
+            device: ``auto``, ``cpu``, ``cuda``, ...
+            precision: ``float32`` or ``bfloat16``.
+
+        Raises:
+            ConfigError: overlap or batch size is out of range.
+            ModelError: the model cannot be built, or there is no such device.
+        """
+        self.bundle = bundle
+        self.info = bundle.info
+        patch = self.info.patch_size
+        self.windows = Windows(
+            patch, default_overlap(patch) if overlap is None else overlap, batch_size
+        )
+        self.engine = engine or engine_for(bundle, device=device, precision=precision)
+
+    def model_chip(self, chip: Chip) -> Chip:
+        """Return the chip with the model's bands in its order and in its units.
+
+        Statistics of a domain or scene are to be taken from such chips.
+
+        Raises:
+            ModelError: a band is missing, or the units do not convert.
+        """
+        problems = misfits(self.info, chip.bands, chip.units)
+        if problems:
+            raise ModelError(f"chip '{chip.id}' does not fit the model: " + "; ".join(problems))
+        there = [band.lower() for band in chip.bands]
+        order = [there.index(band.lower()) for band in self.info.bands]
+        image = self.in_model_units(chip.image[order], chip.valid, chip.units)
+        return replace(chip, bands=self.info.bands, units=self.info.units, image=image)
+
+    def in_model_units(self, image: FloatArray, valid: BoolArray, units: Units) -> FloatArray:
+        """Convert an image to the model's units; 0 where not valid.
+
+        Raises:
+            DataError: the units do not convert.
+        """
+        if units == self.info.units:
+            return image
+        return np.where(valid, convert(image, units, self.info.units), np.float32(0))
+
+    def predict_chip(self, chip: Chip, group: BandStatistics | None = None) -> FloatArray:
+        """Predict a chip.
+
+        Args:
+            chip: with the model's bands in any order, in the model's units or convertible ones.
+            group: statistics of the chip's domain or scene (of ``model_chip``), where
+                ``info.normalization.needs_group``.
+
+        Returns:
+            Probability float32 [k, row, col]; 0 where not valid.
+
+        Raises:
+            ModelError: the chip does not fit the model.
+            DataError: the statistics are missing.
+        """
+        chip = self.model_chip(chip)
+        strips = self.predict_rows(
+            lambda row, rows: (chip.image[:, row : row + rows], chip.valid[row : row + rows]),
+            (chip.valid.shape[0], chip.valid.shape[1]),
+            group,
+        )
+        return np.concatenate([strip.probability for strip in strips], axis=1)
+
+    def predict_rows(
+        self, read: ReadRows, shape: tuple[int, int], group: BandStatistics | None = None
+    ) -> Iterator[Strip]:
+        """Predict an image of any height that is read by rows.
+
+        Args:
+            read: gives rows with the model's bands, in its order and units.
+            shape: rows and columns of the image.
+            group: statistics of its domain or scene, where the normalization needs them.
+
+        Raises:
+            DataError: the statistics are missing.
+            ModelError: the network returns something else than probabilities.
+        """
+
+        def normalize(image: FloatArray, valid: BoolArray) -> FloatArray:
+            return self.info.normalization.apply(image, valid, group)
+
+        return predict_strips(
+            read,
+            shape,
+            self.engine,
+            self.windows,
+            classes=len(self.info.classes),
+            normalize=normalize,
+        )

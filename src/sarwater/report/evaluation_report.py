@@ -1,0 +1,78 @@
+"""An evaluation from the model to its folder: scores, tables, charts and panels."""
+
+from pathlib import Path
+from typing import Any
+
+from sarwater.datasets.manifest import Manifest
+from sarwater.evaluation import MissingRadar, ModelIdentity, Predicts, evaluate
+from sarwater.evaluation_files import write_evaluation
+from sarwater.evaluation_summary import summarize
+from sarwater.files import atomic_folder
+from sarwater.normalize import Normalizer
+from sarwater.report.evaluation_charts import write_charts
+from sarwater.report.panels import WorstPanels
+
+
+def evaluate_to_folder(
+    predictor: Predicts,
+    manifest: Manifest,
+    model: ModelIdentity,
+    out: str | Path,
+    *,
+    split: str | None = None,
+    normalizer: Normalizer | None = None,
+    missing_radar: MissingRadar = MissingRadar.EXCLUDE,
+    threshold: float | None = None,
+    allow_dry: bool = False,
+    resamples: int = 1000,
+    seed: int = 0,
+    panels: int = 24,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Evaluate a model and write the folder of the result, whole or not at all.
+
+    Args:
+        predictor: the model.
+        manifest: the chips, already selected.
+        model: who the predictor is.
+        out: the folder.
+        split: name of the split the chips are of, for the record.
+        normalizer: the model's.
+        missing_radar: rule for labelled pixels without data in the image.
+        threshold: use this one instead of the model's (a multiple of .001).
+        allow_dry: go on when no counted pixel is water.
+        resamples: of the bootstrap; 0 leaves the intervals out.
+        seed: of the bootstrap.
+        panels: how many chips to show, the worst ones.
+        overwrite: replace what is at ``out``.
+
+    Returns:
+        The summary that is written as ``evaluation.json``.
+
+    Raises:
+        DataError: the data do not fit the model or the task.
+        OutputExistsError: ``out`` has content and ``overwrite`` is false.
+    """
+    with atomic_folder(out, overwrite=overwrite) as aside:
+        worst = WorstPanels(panels, model.classes)
+        evaluation = evaluate(
+            predictor,
+            manifest,
+            model,
+            split=split,
+            missing_radar=missing_radar,
+            threshold=threshold,
+            allow_dry=allow_dry,
+            normalizer=normalizer,
+            watch=worst.add,
+        )
+        summary = summarize(evaluation, resamples=resamples, seed=seed)
+        pages = worst.write(aside)
+        summary["pictures"] = {
+            "charts": write_charts(summary, aside),
+            "panels": pages,
+            "panels_limit": panels,
+            "panels_order": worst.order,
+        }
+        write_evaluation(aside, evaluation, summary)
+    return summary

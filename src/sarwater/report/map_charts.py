@@ -1,0 +1,61 @@
+"""The quick-look of a mapped scene: image, probability and map side by side."""
+
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from sarwater.map_outputs import Thumbnail
+from sarwater.report.images import NO_DATA, class_color, class_picture, sar_composite
+from sarwater.types import IGNORE, Chip, Grid
+
+_PANEL = 5.0
+"""Width of a panel in inches."""
+_EXTREME = 4.0
+"""Scenes longer than this many times their width are not drawn to scale."""
+
+
+def draw_quicklook(thumbnail: Thumbnail, path: Path) -> None:
+    """Draw image | probability | map of a scene as PNG.
+
+    Args:
+        thumbnail: the scene, thinned out.
+        path: of the PNG.
+    """
+    height, width = thumbnail.classes.shape
+    valid = thumbnail.classes != IGNORE
+    chip = Chip(
+        thumbnail.name,
+        "",
+        thumbnail.bands,
+        thumbnail.units,
+        thumbnail.image,
+        valid,
+        None,
+        Grid(height, width),
+    )
+    ratio = height / width
+    is_drawable = 1 / _EXTREME <= ratio <= _EXTREME
+    shown = min(max(ratio, 1 / _EXTREME), _EXTREME)
+    figure = Figure(figsize=(3 * _PANEL + 1, _PANEL * shown + 1.2), layout="constrained")
+    axes = figure.subplots(1, 3)
+    aspect = "equal" if is_drawable else "auto"
+    axes[0].imshow(sar_composite(chip), aspect=aspect, interpolation="nearest")
+    axes[0].set_title(f"{thumbnail.name}: {', '.join(thumbnail.bands)} ({thumbnail.units.value})")
+    axes[1].set_facecolor(NO_DATA)
+    drawn = axes[1].imshow(
+        thumbnail.water, vmin=0, vmax=1, cmap="cividis", aspect=aspect, interpolation="nearest"
+    )
+    axes[1].set_title("water probability")
+    figure.colorbar(drawn, ax=axes[1], shrink=0.8)
+    axes[2].imshow(class_picture(thumbnail.classes), aspect=aspect, interpolation="nearest")
+    axes[2].set_title(f"map at threshold {thumbnail.threshold:.3g}")
+    keys = [Patch(color=class_color(i), label=n) for i, n in enumerate(thumbnail.class_names)]
+    keys.append(Patch(color=NO_DATA, label="no data"))
+    axes[2].legend(handles=keys, loc="lower right", fontsize="small")
+    for axis in axes:
+        axis.set_xticks([])
+        axis.set_yticks([])
+    thinned = f"every {thumbnail.step}th pixel" if thumbnail.step > 1 else "every pixel"
+    figure.supxlabel(f"{thinned} shown", fontsize="small")
+    figure.savefig(path, dpi=100)

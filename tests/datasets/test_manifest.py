@@ -1,0 +1,207 @@
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sarwater.datasets.manifest import (
+    ChipRecord,
+    LabelCodes,
+    Manifest,
+    read_manifest,
+    write_manifest,
+)
+from sarwater.errors import ManifestError, OutputExistsError
+from sarwater.types import Units
+
+WORDS = st.text("abcXYZ019_ -,äß\"'", min_size=1, max_size=8).map(str.strip).filter(bool)
+NAMES = st.text("abcXYZ019_ -", min_size=1, max_size=8).map(str.strip).filter(bool)
+CLASSES = ("land", "permanent water", "flood")
+
+
+@st.composite
+def label_codes(draw: st.DrawFn) -> LabelCodes:
+    meanings = st.sampled_from([*CLASSES, "ignore", "keep"])
+    table = draw(st.dictionaries(st.integers(-5, 300), meanings, max_size=3))
+    other = draw(st.none() | meanings) if table else draw(meanings)
+    return LabelCodes(table, other)
+
+
+@st.composite
+def records(draw: st.DrawFn, folder: Path, chip: str) -> ChipRecord:
+    def files() -> st.SearchStrategy[tuple[Path, ...]]:
+        name = NAMES.map(lambda text: folder / "data" / f"{text}.tif")
+        return st.lists(name, min_size=1, max_size=3).map(tuple)
+
+    labels = draw(st.just(()) | files())
+    place = st.none() | st.integers(0, 99)
+    number = st.floats(-180, 180, allow_nan=False).map(lambda value: float(f"{value:.9g}"))
+    return ChipRecord(
+        id=chip,
+        domain=draw(WORDS),
+        images=draw(files()),
+        bands=draw(st.lists(NAMES, min_size=1, max_size=3).map(tuple)),
+        units=draw(st.sampled_from(Units)),
+        split=draw(st.just("") | WORDS),
+        nodata=draw(st.sampled_from(["auto", "border", "declared", "-9999"])),
+        labels=labels,
+        codes=tuple(draw(label_codes()) for _ in labels),
+        classes=CLASSES,
+        scene=draw(st.just("") | WORDS),
+        row=draw(place),
+        col=draw(place),
+        height=draw(place),
+        width=draw(place),
+        bounds=draw(st.none() | st.tuples(number, number, number, number)),
+        extra={"season": draw(st.just("") | WORDS)},
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("manifest")
+
+
+@given(data=st.data())
+def test_what_is_written_is_read(folder: Path, data: st.DataObject) -> None:
+    ids = data.draw(st.lists(WORDS, min_size=1, max_size=4, unique=True))
+    rows = tuple(data.draw(records(folder, chip)) for chip in ids)
+    path = folder / "tables" / "data.csv"
+    write_manifest(Manifest(rows), path, overwrite=True)
+    again = read_manifest(path)
+    assert [vars(row) for row in _resolved(again)] == [vars(row) for row in rows]
+    assert again.path == path
+
+
+def _resolved(manifest: Manifest) -> list[ChipRecord]:
+    return [
+        replace(
+            row,
+            images=tuple(file.resolve() for file in row.images),
+            labels=tuple(file.resolve() for file in row.labels),
+        )
+        for row in manifest
+    ]
+
+
+def test_paths_are_relative_to_the_table(tmp_path: Path) -> None:
+    record = ChipRecord("a", "d", (tmp_path / "x" / "a.tif",), ("VV",), Units.DB)
+    write_manifest(Manifest((record,)), tmp_path / "t" / "data.csv")
+    assert "../x/a.tif" in (tmp_path / "t" / "data.csv").read_text()
+    with pytest.raises(OutputExistsError):
+        write_manifest(Manifest((record,)), tmp_path / "t" / "data.csv")
+
+
+@pytest.mark.parametrize("cells", [{"bands": ("V;V",)}, {"images": (Path("/x/a;b.tif"),)}])
+def test_names_that_a_list_cannot_hold_are_refused(cells: dict[str, Any], tmp_path: Path) -> None:
+    record = ChipRecord("a", "d", (tmp_path / "a.tif",), ("VV",), Units.DB)
+    with pytest.raises(ManifestError, match=r"chip 'a'.*';'.*rename"):
+        write_manifest(Manifest((replace(record, **cells),)), tmp_path / "data.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "data.csv"
+    path.write_text(text)
+    return path
+
+
+def test_a_short_table_of_a_person_is_enough(tmp_path: Path) -> None:
+    text = "\ufeffid,images,bands,labels\n a , a.tif ; b.tif ,VV;VH,l.tif\n"
+    (record,) = read_manifest(write(tmp_path, text))
+    assert record.id == "a"
+    assert record.images == (tmp_path / "a.tif", tmp_path / "b.tif")
+    assert record.bands == ("VV", "VH")
+    assert (record.domain, record.units, record.nodata) == ("default", Units.OTHER, "auto")
+    assert record.classes == ("land", "water")
+    assert record.codes == (LabelCodes({0: "land", 1: "water"}),)
+
+
+def test_all_wrong_rows_are_listed_with_their_lines(tmp_path: Path) -> None:
+    rows = [
+        "id,images,bands,units,nodata,labels,codes,row,bounds,classes",
+        "a,a.tif,VV,decibel,,,,,,",
+        "b,,VV,,,,,,,",
+        ",c.tif,VV,,,,,,,",
+        "d,d.tif,VV,,none,,,,,",
+        "e,e.tif,VV,,,l.tif,0=land;1=water,,,",
+        "f,f.tif,VV,,,l.tif,0=lnd,,,",
+        "g,g.tif,VV,,,l.tif,zero=land,,,",
+        "h,h.tif,VV,,,,,third,,",
+        "i,i.tif,VV,,,,,,1;2;3,",
+        "k,k.tif,VV,,,,,,,,surplus",
+        "fine,m.tif,VV,,,,,,,",
+        "fine,n.tif,VV,,,,,,,sea;ice",
+    ]
+    with pytest.raises(ManifestError) as caught:
+        read_manifest(write(tmp_path, "\n".join(rows) + "\n"))
+    message = str(caught.value)
+    for expected in (
+        r"line 2: units 'decibel'.*db, linear",
+        r"line 3: chip 'b' names no image",
+        r"line 4: empty id",
+        r"line 5: nodata 'none'",
+        r"line 6: 1 label files but 2 tables of codes",
+        r"line 7: the codes name a class 'lnd' \(did you mean 'land'\?\)",
+        r"line 8: 'zero' is neither a whole number nor \*",
+        r"line 9: row 'third' is not a whole number",
+        r"line 10: bounds '1;2;3'",
+        r"line 11: more cells than columns",
+        r"id 'fine' occurs 2 times",
+        r"rows disagree about the classes: land;water and sea;ice",
+    ):
+        assert re.search(expected, message), expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,files\na,b\n", "no column images, bands"),
+        ("", "no column id, images, bands"),
+        ("id,images,bands\n", "no rows"),
+    ],
+)
+def test_a_table_that_is_no_manifest(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ManifestError, match=message):
+        read_manifest(write(tmp_path, text))
+
+
+def test_a_missing_table_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=r"gone\.csv.*sarwater index"):
+        read_manifest(tmp_path / "gone.csv")
+
+
+def test_a_picture_is_no_table(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n\xff\xfe")
+    with pytest.raises(ManifestError, match="not a UTF-8 text file"):
+        read_manifest(path)
+
+
+def test_chips_are_selected_by_split_domain_and_labels(tmp_path: Path) -> None:
+    text = (
+        "id,domain,split,images,bands,labels\n"
+        "a,x,train,a.tif,VV,l.tif\nb,y,train,b.tif,VV,\nc,y,test,c.tif,VV,l.tif\nd,x,,d.tif,VV,\n"
+    )
+    manifest = read_manifest(write(tmp_path, text))
+    assert manifest.splits == ("train", "test")
+    assert manifest.domains == ("x", "y")
+    assert [row.id for row in manifest.select(split="train")] == ["a", "b"]
+    assert [row.id for row in manifest.select(split=["train", "test"], domains=["y"])] == ["b", "c"]
+    assert [row.id for row in manifest.select(labelled=False)] == ["b", "d"]
+    with pytest.raises(
+        ManifestError, match=r"split 'tets' \(did you mean 'test'\?\); it has train"
+    ):
+        manifest.select(split="tets")
+
+
+def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
+    manifest = read_manifest(write(tmp_path, "id,images,bands,season\na,a.tif,VV,wet\n"))
+    (record,) = manifest
+    assert record.value("season") == "wet"
+    assert record.value("domain") == "default"
+    with pytest.raises(ManifestError, match=r"'saeson' \(did you mean 'season'\?\)"):
+        record.value("saeson")

@@ -1,0 +1,96 @@
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from sarwater.errors import OutputExistsError
+from sarwater.files import atomic_folder, atomic_path, refuse_existing, write_json, write_text
+
+
+def test_a_file_appears_when_the_block_ends(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.txt"
+    with atomic_path(path) as aside:
+        aside.write_text("whole")
+        assert not path.exists()
+        assert aside.suffix == ".txt"
+        assert aside.parent == path.parent
+    assert path.read_text() == "whole"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_failed_block_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def fail() -> None:
+        with atomic_path(path, overwrite=True) as aside:
+            aside.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+    with pytest.raises(OutputExistsError, match=r"a\.txt exists already.*--overwrite"):
+        write_text(path, "new")
+    assert path.read_text() == "old"
+    write_text(path, "new", overwrite=True)
+    assert path.read_text() == "new"
+
+
+def test_a_file_has_the_usual_permissions(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        write_text(tmp_path / "a.txt", "")
+        with atomic_folder(tmp_path / "folder"):
+            pass
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o644
+    assert stat.S_IMODE((tmp_path / "folder").stat().st_mode) == 0o755
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+
+    def fail() -> None:
+        with atomic_folder(folder) as aside:
+            (aside / "half.txt").write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    assert list(tmp_path.iterdir()) == []
+    with atomic_folder(folder) as aside:
+        (aside / "a.txt").write_text("a")
+    with pytest.raises(OutputExistsError), atomic_folder(folder):
+        pass
+    assert [file.name for file in folder.iterdir()] == ["a.txt"]
+    with atomic_folder(folder, overwrite=True) as aside:
+        (aside / "b.txt").write_text("b")
+    assert [file.name for file in folder.iterdir()] == ["b.txt"]
+
+
+def test_an_empty_folder_is_free(tmp_path: Path) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    refuse_existing(folder, overwrite=False)
+    with atomic_folder(folder) as aside:
+        (aside / "a.txt").write_text("a")
+    assert (folder / "a.txt").exists()
+
+
+def test_json_has_no_nan(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(path, {"f1": float("nan")})
+    assert list(tmp_path.iterdir()) == []
+    write_json(path, {"f1": 0.5})
+    assert json.loads(path.read_text()) == {"f1": 0.5}

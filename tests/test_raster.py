@@ -1,0 +1,464 @@
+import re
+import warnings
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from sarwater.errors import DataError, OutputExistsError, RasterError
+from sarwater.raster import (
+    Scene,
+    border_valid,
+    check_same_grid,
+    label_values,
+    lonlat_bounds,
+    open_writer,
+    pixel_area,
+    read_chip,
+    read_header,
+    read_target,
+    write_raster,
+)
+from sarwater.types import IGNORE, AnyArray, BoolArray, Grid, Units
+from tests.conftest import CRS, PLACE, RecordMaker, TifMaker
+
+PngMaker = Callable[[str, AnyArray], Path]
+
+
+def decibels(height: int = 6, width: int = 8, bands: int = 2) -> AnyArray:
+    generator = np.random.default_rng(3)
+    return generator.uniform(-25, -1, (bands, height, width)).astype(np.float32)
+
+
+# --- no data in all its kinds -------------------------------------------------------------------
+
+
+def test_nan_and_infinity_in_one_band_are_not_valid(
+    make_tif: TifMaker, make_record: RecordMaker
+) -> None:
+    values = decibels()
+    values[0, 1, 2] = np.nan
+    values[1, 3, 4] = -np.inf
+    chip = read_chip(make_record(make_tif("a.tif", values)))
+    expected = np.ones((6, 8), bool)
+    expected[1, 2] = expected[3, 4] = False
+    np.testing.assert_array_equal(chip.valid, expected)
+    assert np.isfinite(chip.image).all()
+    assert (chip.image[:, ~expected] == 0).all()
+    np.testing.assert_array_equal(chip.image[:, expected], values[:, expected])
+
+
+@pytest.mark.parametrize("declared", [-9999.0, 0.0, float("nan")])
+def test_a_declared_value_is_not_valid(
+    declared: float, make_tif: TifMaker, make_record: RecordMaker
+) -> None:
+    values = decibels()
+    values[:, 0] = declared
+    chip = read_chip(make_record(make_tif("a.tif", values, nodata=declared)))
+    assert not chip.valid[0].any()
+    assert chip.valid[1:].all()
+
+
+def test_a_dataset_mask_is_followed(make_tif: TifMaker, make_record: RecordMaker) -> None:
+    mask = np.ones((6, 8), bool)
+    mask[2:4, 5:] = False
+    chip = read_chip(make_record(make_tif("a.tif", decibels(), mask=mask)))
+    np.testing.assert_array_equal(chip.valid, mask)
+
+
+def test_a_dataset_mask_replaces_the_border_rule(
+    make_tif: TifMaker, make_record: RecordMaker
+) -> None:
+    values = np.full((2, 4, 4), 255, np.uint8)
+    values[:, 1:] = 0
+    mask = np.ones((4, 4), bool)
+    mask[0] = False
+    path = make_tif("a.tif", values, mask=mask)
+    chip = read_chip(make_record(path, units=Units.BYTE))
+    np.testing.assert_array_equal(chip.valid, mask)
+
+
+@pytest.mark.parametrize("number", ["-40", "0"])
+def test_a_number_in_the_manifest_is_not_valid(
+    number: str, make_tif: TifMaker, make_record: RecordMaker
+) -> None:
+    values = decibels()
+    values[1, 5, 5] = float(number)
+    chip = read_chip(make_record(make_tif("a.tif", values), nodata=number))
+    assert not chip.valid[5, 5]
+    assert chip.valid.sum() == chip.valid.size - 1
+
+
+@pytest.mark.parametrize("number", ["300", "-1", "0.5"])
+def test_a_number_that_a_byte_cannot_hold_hides_nothing(
+    number: str, make_tif: TifMaker, make_record: RecordMaker
+) -> None:
+    values = np.arange(2 * 4 * 64, dtype=np.uint16).reshape(2, 4, 64).astype(np.uint8)
+    record = make_record(make_tif("a.tif", values), nodata=number, units=Units.BYTE)
+    assert read_chip(record).valid.all()
+
+
+def test_the_border_rule_is_for_bytes_unless_asked_for(
+    make_tif: TifMaker, make_record: RecordMaker
+) -> None:
+    values = np.full((2, 4, 4), 7, np.uint8)
+    values[:, 0] = 255
+    values[:, 1] = 0
+    path = make_tif("a.tif", values)
+    assert read_chip(make_record(path, units=Units.OTHER)).valid.all()
+    assert read_chip(make_record(path, units=Units.BYTE, nodata="declared")).valid.all()
+    for units, nodata in ((Units.BYTE, "auto"), (Units.OTHER, "border")):
+        chip = read_chip(make_record(path, units=units, nodata=nodata))
+        assert not chip.valid[:2].any()
+        assert chip.valid[2:].all()
+
+
+def test_the_darkest_water_and_bright_targets_stay_valid(
+    make_tif: TifMaker, make_record: RecordMaker
+) -> None:
+    values = np.full((2, 5, 5), 90, np.uint8)
+    values[:, 0, :] = 255
+    values[:, 2, 2:4] = 0
+    values[0, 4, 4] = 255
+    chip = read_chip(make_record(make_tif("a.tif", values), units=Units.BYTE))
+    assert not chip.valid[0].any()
+    assert chip.valid[1:].all()
+
+
+def flooded_border(image: AnyArray) -> BoolArray:
+    """Flood from the pixels that are 255 in all bands through zeros, pixel by pixel."""
+    _, height, width = image.shape
+    outside = np.zeros((height, width), bool)
+    queue = deque(
+        (row, col)
+        for row in range(height)
+        for col in range(width)
+        if all(value == 255 for value in image[:, row, col])
+    )
+    for place in queue:
+        outside[place] = True
+    while queue:
+        row, col = queue.popleft()
+        for r, c in ((row - 1, col), (row + 1, col), (row, col - 1), (row, col + 1)):
+            inside = 0 <= r < height and 0 <= c < width
+            if inside and not outside[r, c] and all(value == 0 for value in image[:, r, c]):
+                outside[r, c] = True
+                queue.append((r, c))
+    return np.asarray(~outside)
+
+
+@given(
+    st.integers(1, 3).flatmap(
+        lambda bands: arrays(
+            np.uint8,
+            st.tuples(st.just(bands), st.integers(1, 9), st.integers(1, 9)),
+            elements=st.sampled_from([0, 0, 0, 255, 90]),
+        )
+    )
+)
+def test_the_border_rule_is_a_flood_fill(image: AnyArray) -> None:
+    np.testing.assert_array_equal(border_valid(image), flooded_border(image))
+
+
+def test_an_all_nan_chip_has_no_valid_pixel(make_tif: TifMaker, make_record: RecordMaker) -> None:
+    path = make_tif("a.tif", np.full((2, 4, 4), np.nan, np.float32))
+    chip = read_chip(make_record(path))
+    assert not chip.valid.any()
+    assert (chip.image == 0).all()
+    with Scene([path], bands=["VV", "VH"]) as scene:
+        assert scene.units == Units.OTHER
+
+
+# --- files and bands ----------------------------------------------------------------------------
+
+
+def test_files_of_one_band_make_one_image(make_tif: TifMaker) -> None:
+    values = decibels()
+    files = [make_tif(f"scene_{b}.tif", v) for b, v in zip(("vv", "vh"), values, strict=True)]
+    with Scene(files) as scene:
+        assert scene.bands == ("vv", "vh")
+        assert scene.name == "scene"
+        assert scene.band_indices(["VH", "VV"]) == [1, 0]
+        image, valid = scene.read(1, 2, 3, 4, bands=[1])
+    np.testing.assert_array_equal(image, values[1:, 1:4, 2:6])
+    assert valid.all()
+
+
+def test_descriptions_name_the_bands_and_a_missing_band_is_named(make_tif: TifMaker) -> None:
+    path = make_tif("a.tif", decibels(), bands=("VV", "VH"))
+    with Scene([path]) as scene:
+        assert scene.bands == ("VV", "VH")
+        with pytest.raises(DataError, match=r"a\.tif has no band 'HH'.*VV, VH"):
+            scene.band_indices(["HH"])
+
+
+def test_a_gray_picture_may_have_three_equal_channels(
+    make_png: PngMaker, make_record: RecordMaker
+) -> None:
+    gray = np.random.default_rng(1).integers(1, 250, (6, 7)).astype(np.uint8)
+    vv, vh = make_png("a_vv.png", gray), make_png("a_vh.png", np.stack([gray] * 3, axis=-1))
+    chip = read_chip(make_record(vv, vh, units=Units.BYTE))
+    np.testing.assert_array_equal(chip.image[0], gray)
+    np.testing.assert_array_equal(chip.image[1], gray)
+
+
+def test_channels_that_differ_are_not_one_band(
+    make_png: PngMaker, make_record: RecordMaker
+) -> None:
+    color = np.zeros((4, 4, 3), np.uint8)
+    color[..., 2] = 9
+    record = make_record(make_png("a.png", color), bands=("VV",), units=Units.BYTE)
+    with pytest.raises(DataError, match=r"a\.png has 3 channels that differ"):
+        read_chip(record)
+
+
+def test_a_number_of_bands_that_does_not_fit_is_named(
+    make_tif: TifMaker, make_record: RecordMaker
+) -> None:
+    record = make_record(make_tif("a.tif", decibels(bands=3)))
+    with pytest.raises(DataError, match=r"2 bands are named \(VV, VH\) but the files have 3"):
+        read_chip(record)
+
+
+def test_a_missing_file_is_named(tmp_path: Path, make_record: RecordMaker) -> None:
+    with pytest.raises(RasterError, match=r"gone\.tif: there is no such file"):
+        read_chip(make_record(tmp_path / "gone.tif"))
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.png"])
+def test_a_truncated_file_is_named(
+    name: str, make_tif: TifMaker, make_png: PngMaker, make_record: RecordMaker
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64)).astype(np.uint8)
+    path = make_tif(name, noise) if name.endswith("tif") else make_png(name, noise)
+    path.write_bytes(path.read_bytes()[:1500])
+    with pytest.raises(RasterError, match=re.escape(name)):
+        read_chip(make_record(path, bands=("VV",), units=Units.BYTE))
+
+
+def test_a_file_that_is_no_raster_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    path.write_text("hello")
+    with pytest.raises(RasterError, match=r"a\.tif.*not a raster"):
+        read_header(path)
+
+
+def test_a_decimated_window_takes_every_nth_pixel(make_tif: TifMaker) -> None:
+    values = decibels(8, 8)
+    with Scene([make_tif("a.tif", values)]) as scene:
+        image, valid = scene.read(0, 0, 8, 8, out_shape=(4, 4))
+    assert image.shape == (2, 4, 4)
+    assert valid.shape == (4, 4)
+    assert set(image.ravel().tolist()) <= set(values.ravel().tolist())
+
+
+def test_threads_may_open_files_without_georeference(make_tif: TifMaker) -> None:
+    path = make_tif("a.tif", decibels())
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(8) as pool:
+        headers = list(pool.map(lambda _: read_header(path), range(64)))
+    assert {header.grid for header in headers} == {Grid(6, 8)}
+    assert list(warnings.filters) == before
+
+
+# --- labels -------------------------------------------------------------------------------------
+
+
+def test_codes_become_class_indices(make_tif: TifMaker, make_record: RecordMaker) -> None:
+    image = make_tif("a.tif", decibels(2, 3))
+    label = make_tif("l.tif", np.array([[0, 1, -1], [2, 2, 0]], np.int16))
+    classes = ("land", "permanent water", "flood")
+    codes = "0=land,1=flood,2=permanent water,-1=ignore"
+    chip = read_chip(make_record(image, labels=(label,), codes=codes, classes=classes))
+    assert chip.target is not None
+    assert chip.target.dtype == np.uint8
+    assert chip.target.tolist() == [[0, 2, IGNORE], [1, 1, 0]]
+
+
+def test_later_labels_lie_over_earlier_ones_and_keep_lets_through(
+    make_png: PngMaker, make_record: RecordMaker
+) -> None:
+    flood = make_png("flood.png", np.array([[0, 255, 0, 255]]))
+    body = make_png("body.png", np.array([[0, 0, 7, 9]]))
+    two = make_record(labels=(flood, body), codes="0=land,*=water;0=keep,*=water")
+    assert read_target(two).tolist() == [[0, 1, 1, 1]]
+    three = make_record(
+        labels=(flood, body),
+        codes="0=land,*=flood;0=keep,*=permanent water",
+        classes=("land", "permanent water", "flood"),
+    )
+    assert read_target(three).tolist() == [[0, 2, 1, 1]]
+
+
+def test_a_first_label_that_keeps_leaves_the_pixel_unlabelled(
+    make_png: PngMaker, make_record: RecordMaker
+) -> None:
+    label = make_png("l.png", np.array([[0, 1]]))
+    assert read_target(make_record(labels=(label,), codes="0=keep,1=water")).tolist() == [
+        [IGNORE, 1]
+    ]
+
+
+def test_codes_nobody_declared_are_counted(make_tif: TifMaker, make_record: RecordMaker) -> None:
+    label = make_tif("l.tif", np.array([[0, 1, 9], [9, -3, 0]], np.int16))
+    record = make_record(labels=(label,), codes="0=land,1=water")
+    with pytest.raises(DataError, match=r"l\.tif.*-3 \(1 px\), 9 \(2 px\).*0=land,1=water"):
+        read_target(record)
+    assert label_values(label) == {-3: 1, 0: 2, 1: 1, 9: 2}
+
+
+def test_a_declared_no_data_value_of_labels_is_ignored(
+    make_tif: TifMaker, make_record: RecordMaker
+) -> None:
+    label = make_tif("l.tif", np.array([[0, 1, 77]], np.uint8), nodata=77)
+    assert read_target(make_record(labels=(label,), codes="0=land,1=water")).tolist() == [
+        [0, 1, IGNORE]
+    ]
+    assert label_values(label) == {0: 1, 1: 1}
+
+
+@pytest.mark.parametrize("nodata", [None, float("nan"), -9.0])
+def test_labels_may_be_floats_with_nan(
+    nodata: float | None, make_tif: TifMaker, make_record: RecordMaker
+) -> None:
+    values = np.array([[0, 1, np.nan]], np.float32)
+    label = make_tif("l.tif", values, nodata=nodata)
+    assert read_target(make_record(labels=(label,), codes="0=land,1=water")).tolist() == [
+        [0, 1, IGNORE]
+    ]
+
+
+def test_labels_are_no_fractions(make_tif: TifMaker, make_record: RecordMaker) -> None:
+    label = make_tif("l.tif", np.array([[0, 0.5]], np.float32))
+    with pytest.raises(DataError, match=r"l\.tif holds fractions"):
+        read_target(make_record(labels=(label,), codes="0=land,1=water"))
+
+
+def test_labels_are_not_opened_unless_wanted(
+    make_tif: TifMaker, make_record: RecordMaker, tmp_path: Path
+) -> None:
+    record = make_record(
+        make_tif("a.tif", decibels()), labels=(tmp_path / "gone.tif",), codes="0=land,1=water"
+    )
+    assert read_chip(record, with_target=False).target is None
+    with pytest.raises(RasterError, match=r"gone\.tif"):
+        read_chip(record)
+
+
+@pytest.mark.parametrize(
+    ("shape", "crs", "moved", "message"),
+    [
+        ((6, 7), CRS, 0.0, r"6 x 7 px instead of 6 x 8"),
+        ((6, 8), "EPSG:32632", 0.0, r"its CRS is EPSG:32632 instead of EPSG:32631"),
+        ((6, 8), CRS, 3.0, r"it lies 3\.0 px away"),
+    ],
+)
+def test_a_label_that_does_not_fit_its_image_is_named(
+    shape: tuple[int, int],
+    crs: str,
+    moved: float,
+    message: str,
+    make_tif: TifMaker,
+    make_record: RecordMaker,
+) -> None:
+    image = make_tif("a.tif", decibels(), crs=CRS)
+    place = PLACE @ Affine.translation(moved, 0)
+    label = make_tif("l.tif", np.zeros(shape, np.uint8), crs=crs, transform=place)
+    record = make_record(image, labels=(label,), codes="0=land,1=water")
+    with pytest.raises(DataError, match=rf"l\.tif does not fit .*a\.tif: {message}"):
+        read_chip(record)
+
+
+def test_a_label_without_crs_fits_by_size(make_tif: TifMaker, make_record: RecordMaker) -> None:
+    image = make_tif("a.tif", decibels(), crs=CRS)
+    label = make_tif("l.tif", np.zeros((6, 8), np.uint8))
+    chip = read_chip(make_record(image, labels=(label,), codes="0=land,1=water"))
+    assert chip.target is not None
+    assert chip.grid.crs is not None
+
+
+# --- places -------------------------------------------------------------------------------------
+
+
+def test_a_tenth_of_a_pixel_is_the_same_place() -> None:
+    one = Grid(4, 4, PLACE, CRS)
+    near = Grid(4, 4, PLACE @ Affine.translation(0.05, -0.05), CRS)
+    check_same_grid(one, near, Path("a"), Path("b"))
+    stretched = Grid(4, 4, PLACE @ Affine.scale(1.1), CRS)
+    with pytest.raises(DataError, match=r"b does not fit a"):
+        check_same_grid(one, stretched, Path("a"), Path("b"))
+
+
+def test_bounds_of_a_utm_chip_lie_where_the_zone_says() -> None:
+    bounds = lonlat_bounds(Grid(100, 200, PLACE, CRS))
+    assert bounds is not None
+    west, south, east, north = bounds
+    # Zone 31 has its middle at 3 degrees east, where its easting is 500 km.
+    assert west == pytest.approx(3.0, abs=1e-9)
+    assert 0.02 < east - west < 0.03
+    assert 45.13 < south < north < 45.16
+    assert lonlat_bounds(Grid(4, 4)) is None
+
+
+def test_the_area_of_a_pixel() -> None:
+    assert pixel_area(Grid(4, 4)) is None
+    assert pixel_area(Grid(4, 4, PLACE, CRS)) == pytest.approx(100)
+    degrees = Affine(0.001, 0, 10, 0, -0.001, 60.0005)
+    # One thousandth of a degree is 111.195 m along the meridian, half of it at 60 degrees north.
+    area = pixel_area(Grid(1, 1, degrees, "EPSG:4326"))
+    assert area == pytest.approx(111.195**2 * 0.5, rel=1e-4)
+
+
+def test_a_window_of_a_grid_lies_in_place() -> None:
+    window = Grid(10, 10, PLACE, CRS).window(2, 3, 4, 5)
+    assert (window.height, window.width) == (4, 5)
+    assert window.transform @ (0, 0) == PLACE @ (3, 2)
+
+
+# --- writing ------------------------------------------------------------------------------------
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    values, grid = decibels(), Grid(6, 8, PLACE, CRS)
+    valid = values[0] > -20
+    path = tmp_path / "out" / "a.tif"
+    write_raster(path, values, grid, bands=["VV", "VH"], valid=valid, tags={"UNITS": "db"})
+    with Scene([path]) as scene:
+        image, usable = scene.read(0, 0, 6, 8)
+        assert scene.bands == ("VV", "VH")
+        assert scene.units == Units.DB
+        assert scene.grid.transform == PLACE
+    np.testing.assert_array_equal(usable, valid)
+    np.testing.assert_array_equal(image[:, valid], values[:, valid])
+    with rasterio.open(path) as dataset:
+        assert dataset.tags()["UNITS"] == "db"
+    assert [file.name for file in path.parent.iterdir()] == ["a.tif"]
+
+
+def test_nothing_is_overwritten_unasked(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    write_raster(path, decibels(), Grid(6, 8), bands=["VV", "VH"])
+    before = path.read_bytes()
+    with pytest.raises(OutputExistsError, match="--overwrite"):
+        write_raster(path, decibels() * 2, Grid(6, 8), bands=["VV", "VH"])
+    assert path.read_bytes() == before
+    write_raster(path, decibels() * 2, Grid(6, 8), bands=["VV", "VH"], overwrite=True)
+    assert path.read_bytes() != before
+
+
+def test_probabilities_are_not_written_as_whole_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    with (
+        pytest.raises(RasterError, match="holds uint8 but was given float32"),
+        open_writer(path, Grid(2, 2), dtype="uint8", bands=["water"]) as writer,
+    ):
+        writer.write(np.full((2, 2), 0.7, np.float32))
+    assert list(tmp_path.iterdir()) == []
