@@ -2,11 +2,12 @@ import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 
 import sarwater
 from sarwater.errors import ConfigError, DataError, ModelError, OutputExistsError, RasterError
@@ -28,7 +29,8 @@ def decibels(height: int = 70, width: int = 45, bands: int = 2) -> FloatArray:
 
 
 def normalized(image: AnyArray) -> FloatArray:
-    return ((np.clip(image, -35, 5) + 35) * np.float32(0.05) - 1).astype(np.float32)
+    scaled: FloatArray = (np.clip(image, -35, 5) + 35) * np.float32(0.05) - 1
+    return scaled
 
 
 def expected(image: FloatArray, valid: AnyArray | None = None) -> FloatArray:
@@ -38,11 +40,17 @@ def expected(image: FloatArray, valid: AnyArray | None = None) -> FloatArray:
     return predict_image(ready, seen, engine(), PATCH, 8, 4)[1]
 
 
-def read(path: Path) -> tuple[AnyArray, Any]:
+class Written(NamedTuple):
+    crs: Any
+    transform: Affine
+    tags: dict[str, str]
+
+
+def read(path: Path) -> tuple[AnyArray, Written]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         with rasterio.open(path) as dataset:
-            return dataset.read(1), dataset
+            return dataset.read(1), Written(dataset.crs, dataset.transform, dataset.tags())
 
 
 @pytest.fixture
@@ -110,7 +118,7 @@ def test_no_data_stays_no_data(kind: str, make_tif: TifMaker, mapped: Mapped, ou
     valid = np.ones(image.shape[1:], np.bool_)
     valid[:40, :10] = False
     valid[50, 20] = False
-    filled, options = image.copy(), {}
+    filled, options = image.copy(), dict[str, Any]()
     if kind == "nan":
         filled[1, ~valid] = np.nan
     elif kind == "value":
@@ -162,7 +170,7 @@ def test_a_scene_without_a_valid_pixel_is_mapped_as_no_data(
 def test_provenance_is_in_the_tags(make_tif: TifMaker, mapped: Mapped, out: Path) -> None:
     mapped(make_tif("s.tif", decibels(), crs=CRS, bands=BANDS), options={"threshold": 0.25})
     for kind in ("water", "probability"):
-        tags = read(out / f"s_{kind}.tif")[1].tags()
+        tags = read(out / f"s_{kind}.tif")[1].tags
         assert tags["SARWATER_VERSION"] == sarwater.__version__
         assert tags["MODEL_HASH"] == "ab" * 32
         assert tags["THRESHOLD"] == "0.25"
@@ -229,7 +237,7 @@ def test_linear_power_is_converted_and_said(make_tif: TifMaker, mapped: Mapped, 
     assert said == [
         "s: converted from units 'linear' (guessed from the values) to 'db', the model's"
     ]
-    assert dataset.tags()["SOURCE_UNITS"] == "linear"
+    assert dataset.tags["SOURCE_UNITS"] == "linear"
 
 
 def test_everything_that_does_not_fit_is_named_before_any_work(

@@ -23,5 +23,5 @@ class Architecture(BaseModel):
     dropout: float = Field(0.1, ge=0, lt=1)
     """Share of ASPP features that are dropped in training."""
     detail_channels: int = Field(16, ge=0, le=256)
-    """Channels of the full-resolution branch that sharpens shorelines; 0: none, the logits of
+    """Channels of the branch at full resolution that sharpens shorelines; 0: none, the logits of
     a quarter of the resolution are interpolated as in the paper."""

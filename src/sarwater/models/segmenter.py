@@ -18,8 +18,8 @@ class Segmenter(nn.Module):
     Encoder and decoder are those of segmentation-models-pytorch. Two things differ: the pooled
     branch of the ASPP is normalized over channels, not over the batch, so that a batch of one
     can train; and with ``detail_channels`` the decoder's features (a quarter of the resolution)
-    are joined by shallow features of the image before the last convolutions, so that the edges of
-    the water follow the image's pixels and not a grid of four.
+    are joined by the encoder's at a half and by shallow ones of the image itself before the last
+    convolution, so that the edges of the water follow the image's pixels and not a grid of four.
     """
 
     def __init__(self, architecture: Architecture, bands: int, classes: int) -> None:
@@ -49,10 +49,9 @@ class Segmenter(nn.Module):
         self.decoder: nn.Module = base.decoder
         _normalize_pooled_branch_over_channels(self.decoder)
         channels, detail = architecture.decoder_channels, architecture.detail_channels
-        self.detail = _convolution(bands, detail) if detail else None
-        self.reduce = _convolution(channels, detail, kernel=1) if detail else None
-        self.join = _convolution(2 * detail, 2 * detail) if detail else None
-        self.classify = nn.Conv2d(2 * detail if detail else channels, classes, 1)
+        half = base.encoder.out_channels[1]
+        self.sharpen = _Sharpen(bands, half, channels, detail) if detail else None
+        self.classify = nn.Conv2d(detail or channels, classes, 1)
 
     def forward(self, image: Tensor) -> Tensor:
         """Return logits [b, k, h, w] of a normalized image [b, c, h, w]."""
@@ -65,17 +64,32 @@ class Segmenter(nn.Module):
         encoded = self.encoder(padded)
         features = self.decoder.aspp(encoded[-1])  # type: ignore[operator]
         decoded = self._decode(features, encoded[2])
-        if self.detail is None or self.reduce is None or self.join is None:
-            logits = _resize(self.classify(decoded), padded)
-        else:
-            coarse = _resize(self.reduce(decoded), padded)
-            logits = self.classify(self.join(torch.cat([coarse, self.detail(padded)], dim=1)))
+        if self.sharpen is not None:
+            decoded = self.sharpen(padded, encoded[1], decoded)
+        logits = _resize(self.classify(decoded), padded)
         return logits[..., :height, :width], features
 
     def _decode(self, features: Tensor, high_resolution: Tensor) -> Tensor:
         skip = self.decoder.block1(high_resolution)  # type: ignore[operator]
         raised = _resize(features, skip)
         return self.decoder.block2(torch.cat([raised, skip], dim=1))  # type: ignore[operator,no-any-return]
+
+
+class _Sharpen(nn.Module):
+    """Raises decoder features to full resolution by way of the encoder's half resolution."""
+
+    def __init__(self, bands: int, half: int, decoded: int, detail: int) -> None:
+        super().__init__()
+        self.image = nn.Sequential(_convolution(bands, detail), _convolution(detail, detail))
+        self.reduce = _convolution(decoded, detail, kernel=1)
+        self.join_half = _convolution(detail + half, detail)
+        self.join_full = _convolution(2 * detail, detail)
+
+    def forward(self, image: Tensor, half: Tensor, decoded: Tensor) -> Tensor:
+        raised = _resize(self.reduce(decoded), half)
+        raised = _resize(self.join_half(torch.cat([raised, half], dim=1)), image)
+        joined: Tensor = self.join_full(torch.cat([raised, self.image(image)], dim=1))
+        return joined
 
 
 def _convolution(inputs: int, outputs: int, kernel: int = 3) -> nn.Sequential:
@@ -87,6 +101,8 @@ def _convolution(inputs: int, outputs: int, kernel: int = 3) -> nn.Sequential:
 
 
 def _resize(x: Tensor, like: Tensor) -> Tensor:
+    if x.shape[-2:] == like.shape[-2:]:
+        return x
     # Pixel centres, not corners, are aligned: the result does not depend on the patch's size.
     return F.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
 
