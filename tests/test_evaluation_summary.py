@@ -23,9 +23,7 @@ def test_pooled_domain_and_chip_scores_by_a_loop() -> None:
     summary = summarize(evaluation, resamples=20)
     for name, index in (("chosen", 399), ("half", 499)):
         point = summary["operating_points"][name]
-        tp, fp, fn = (
-            getattr(evaluation.counts, part)[:, index] for part in ("tp", "fp", "fn")
-        )
+        tp, fp, fn = (getattr(evaluation.counts, part)[:, index] for part in ("tp", "fp", "fn"))
         assert point["pooled"]["iou"]["value"] == pytest.approx(
             tp.sum() / (tp.sum() + fp.sum() + fn.sum())
         )
@@ -118,6 +116,8 @@ def test_class_scores_follow_the_confusion_matrix() -> None:
     evaluation = random_evaluation(0)
     summary = summarize(evaluation, resamples=0)
     water = summary["classes"]["scores"]["water"]
-    assert water["f1"] == pytest.approx(summary["operating_points"]["chosen"]["pooled"]["f1"]["value"])
+    assert water["f1"] == pytest.approx(
+        summary["operating_points"]["chosen"]["pooled"]["f1"]["value"]
+    )
     land = summary["classes"]["scores"]["land"]
     assert summary["classes"]["mean_iou"] == pytest.approx((water["iou"] + land["iou"]) / 2)

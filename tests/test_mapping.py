@@ -28,9 +28,9 @@ def decibels(height: int = 70, width: int = 45, bands: int = 2) -> FloatArray:
     return values.astype(np.float32)
 
 
-def normalized(image: AnyArray) -> FloatArray:
-    scaled: FloatArray = (np.clip(image, -35, 5) + 35) * np.float32(0.05) - 1
-    return scaled
+def normalized(image: FloatArray) -> FloatArray:
+    scaled = (np.clip(image, -35, 5) + 35) * np.float32(0.05) - 1
+    return scaled.astype(np.float32)  # type: ignore[no-any-return]
 
 
 def expected(image: FloatArray, valid: AnyArray | None = None) -> FloatArray:

@@ -124,7 +124,7 @@ def test_calibration_by_a_loop() -> None:
 
 
 def test_calibration_of_empty_bins_and_of_nothing() -> None:
-    found = calibration(count(np.float32([0.95, 0.97]), np.array([True, True])))
+    found = calibration(count(np.array([0.95, 0.97], np.float32), np.array([True, True])))
     assert np.isnan(found.observed[:9]).all()
     assert found.expected_error == pytest.approx(0.04, abs=1e-6)
     with pytest.raises(DataError, match="no pixel"):
@@ -174,13 +174,13 @@ def test_balanced_maps_the_labelled_area() -> None:
 
 
 def test_equally_good_thresholds_give_the_middle_of_the_longest_run() -> None:
-    perfect = count(np.float32([0, 1]), np.array([False, True]))
+    perfect = count(np.array([0, 1], np.float32), np.array([False, True]))
     assert choose_threshold(perfect)[0] == 0.5
-    apart = count(np.float32([0.2, 0.6]), np.array([False, True]))
+    apart = count(np.array([0.2, 0.6], np.float32), np.array([False, True]))
     assert choose_threshold(apart)[0] == pytest.approx(0.4, abs=0.001)
     # The same F1 from .101 to .2 and from .301 to .8: the longer run is taken.
     two_runs = count(
-        np.float32([0.2, 0.3, 0.8, 0.1]), np.array([True, False, True, False])
+        np.array([0.2, 0.3, 0.8, 0.1], np.float32), np.array([True, False, True, False])
     )
     f1 = curve(two_runs).f1
     assert f1[149] == pytest.approx(0.8)
@@ -195,7 +195,7 @@ def test_a_stack_is_pooled() -> None:
 
 
 def test_no_water_is_refused() -> None:
-    dry = count(np.float32([0.1, 0.2]), np.array([False, False]))
+    dry = count(np.array([0.1, 0.2], np.float32), np.array([False, False]))
     with pytest.raises(DataError, match="validation split needs chips with water"):
         choose_threshold(dry)
 
@@ -207,6 +207,6 @@ def test_an_unknown_criterion_is_refused(criterion: str) -> None:
 
 
 def test_a_bound_that_cannot_be_reached_is_refused() -> None:
-    counts = count(np.float32([0.9, 0.8]), np.array([False, True]))
+    counts = count(np.array([0.9, 0.8], np.float32), np.array([False, True]))
     with pytest.raises(DataError, match=r"highest is 0\.500"):
         choose_threshold(counts, "precision>=0.9")

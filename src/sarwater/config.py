@@ -3,10 +3,18 @@
 import enum
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from sarwater.errors import ConfigError, nearest
 from sarwater.files import write_text
@@ -19,8 +27,16 @@ Settings = TypeVar("Settings", bound=BaseModel)
 
 class _Settings(BaseModel):
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        coerce_numbers_to_str=True,  # a split may be called 1
     )
+
+
+def _several(value: Any) -> Any:
+    return value if value is None or isinstance(value, list | tuple) else [value]
 
 
 class DataSettings(_Settings):
@@ -30,7 +46,7 @@ class DataSettings(_Settings):
     """Split of the manifest whose chips train."""
     val_split: str = "val"
     """Split whose chips choose the checkpoint and the threshold."""
-    domains: tuple[str, ...] | None = None
+    domains: Annotated[tuple[str, ...] | None, BeforeValidator(_several)] = None
     """Only chips of these domains; all by default."""
     cache_gb: float = Field(4.0, gt=0)
     """Memory for decoded chips in GiB; chips beyond it are read again each time."""
@@ -43,6 +59,13 @@ class NormalizationSettings(_Settings):
     """fixed range, or statistics of the data set, the domain, the scene or each patch."""
     value_range: tuple[float, float] | None = None
     """For fixed: values that become -1 and 1; by default those usual for the units."""
+
+    @field_validator("value_range")
+    @classmethod
+    def _rises(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
+        if value is not None and not value[0] < value[1]:
+            raise ValueError(f"expected the lower value first, found {value[0]:g}, {value[1]:g}")
+        return value
 
 
 class Strategy(enum.StrEnum):
@@ -150,6 +173,15 @@ class OptimizationSettings(_Settings):
     clip_norm: float | None = Field(1.0, gt=0)
     """Largest norm of the gradient."""
 
+    @model_validator(mode="after")
+    def _falls(self) -> Self:
+        if self.schedule != "constant" and self.min_learning_rate > self.learning_rate:
+            raise ValueError(
+                f"min_learning_rate {self.min_learning_rate:g} is above learning_rate "
+                f"{self.learning_rate:g}; lower it"
+            )
+        return self
+
 
 class RunSettings(_Settings):
     """Where it runs; passed on to Lightning."""
@@ -233,7 +265,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read the config {path}: {error}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that does not exist
         raise ConfigError(f"{path} is not YAML: {error}") from error
     if content is None:
         return {}
@@ -266,15 +298,20 @@ def _explain(kind: type[BaseModel], problem: Any) -> str:
     path = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"{path}: no such key{nearest(str(problem['loc'][-1]), _siblings(kind, problem))}"
-    text = problem["msg"][0].lower() + problem["msg"][1:]
+    text = problem["msg"].removeprefix("Value error, ")
+    text = text[0].lower() + text[1:]
     found = problem.get("input")
     shown = f", found {found!r}" if isinstance(found, str | int | float | bool) else ""
     return f"{path}: {text}{shown}"
+
+
+_TERMS = {term.model_fields["name"].default: term for term in get_args(get_args(LossTerm)[0])}
+"""Loss terms by name, which is what pydantic puts into the path of a problem."""
 
 
 def _siblings(kind: type[BaseModel], problem: Any) -> list[str]:
     current: Any = kind
     for part in problem["loc"][:-1]:
         field = getattr(current, "model_fields", {}).get(part)
-        current = field.annotation if field is not None else None
+        current = field.annotation if field is not None else _TERMS.get(part)
     return list(getattr(current, "model_fields", {}))

@@ -5,13 +5,13 @@ from typing import Any
 
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
-from torch.optim.lr_scheduler import LambdaLR, OneCycleLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import LambdaLR, ReduceLROnPlateau
 
 from sarwater.config import OptimizationSettings
 
 _PLATEAU_FACTOR = 0.1
-_ONE_CYCLE_START = 25.0
-"""The highest rate over the first one (Smith and Topin 2018, as torch has it)."""
+_ONE_CYCLE_START = 1 / 25
+"""The first rate over the highest one (Smith and Topin 2018, as torch has it)."""
 
 
 def build_optimizer(
@@ -42,21 +42,15 @@ class Schedule:
         """Plan for ``steps`` steps in all."""
         self._optimizer = optimizer
         self._plateau: ReduceLROnPlateau | None = None
-        self._by_step: LambdaLR | OneCycleLR | None = None
+        self._by_step: LambdaLR | None = None
         high, low = settings.learning_rate, settings.min_learning_rate
         if settings.schedule == "plateau":
             self._plateau = ReduceLROnPlateau(
                 optimizer, "max", _PLATEAU_FACTOR, settings.plateau_patience, min_lr=low
             )
         elif settings.schedule == "one_cycle":
-            self._by_step = OneCycleLR(
-                optimizer,
-                max_lr=high,
-                total_steps=steps + 1,
-                pct_start=max(settings.warmup, 1 / (steps + 1)),
-                cycle_momentum=False,
-                div_factor=_ONE_CYCLE_START,
-                final_div_factor=high / _ONE_CYCLE_START / max(low, 1e-12),
+            self._by_step = LambdaLR(
+                optimizer, lambda step: _one_cycle(step, steps, settings.warmup, low / high)
             )
         elif settings.schedule == "cosine":
             warmup = round(settings.warmup * steps)
@@ -91,8 +85,20 @@ class Schedule:
             inner.load_state_dict(state)
 
 
+def _one_cycle(step: int, steps: int, warmup: float, lowest: float) -> float:
+    # As torch's OneCycleLR, which divides by zero where the warmup is shorter than a step.
+    peak = max(warmup * (steps + 1) - 1, 0.0)
+    if step < peak:
+        return _anneal(_ONE_CYCLE_START, 1.0, step / peak)
+    return _anneal(1.0, lowest, min((step - peak) / (steps - peak), 1.0))
+
+
 def _cosine(step: int, steps: int, warmup: int, lowest: float) -> float:
     if step < warmup:
         return (step + 1) / warmup
     progress = min((step - warmup) / max(steps - warmup, 1), 1.0)
-    return lowest + (1 - lowest) * (1 + math.cos(math.pi * progress)) / 2
+    return _anneal(1.0, lowest, progress)
+
+
+def _anneal(start: float, end: float, progress: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * progress)) / 2

@@ -35,7 +35,8 @@ def test_every_run_is_drawn() -> None:
     ]
     panels = compared_thresholds(found).axes
     assert len(panels) == 3
-    assert panels[2].lines[2].get_ydata()[499] == found["runs"]["[1,8]"]["curve"]["f1"][499]
+    drawn = np.asarray(panels[2].lines[2].get_ydata(), np.float64)
+    assert drawn[499] == found["runs"]["[1,8]"]["curve"]["f1"][499]
 
 
 def test_differences_of_one_chip_have_no_interval() -> None:

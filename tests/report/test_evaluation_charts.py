@@ -34,8 +34,8 @@ def test_the_thresholds_in_use_are_marked() -> None:
     assert labels[0].startswith("model's threshold: 0.4 (F1 0.")
     assert labels[1].startswith("fixed: 0.5 (F1 0.")
     pooled = summary["operating_points"]["chosen"]["pooled"]
-    marked = [line.get_xydata()[0].tolist() for line in axes.lines if len(line.get_xdata()) == 1]
-    assert [pooled["recall"]["value"], pooled["precision"]["value"]] in marked
+    marked = [np.asarray(line.get_xydata()).tolist() for line in axes.lines]
+    assert [[pooled["recall"]["value"], pooled["precision"]["value"]]] in marked
 
 
 def test_the_curves_are_those_of_the_summary() -> None:
@@ -44,7 +44,7 @@ def test_the_curves_are_those_of_the_summary() -> None:
     expected = np.array(summary["curve"]["precision"], np.float64)
     assert np.array_equal(line.get_ydata(), expected, equal_nan=True)
     points = calibration_chart(summary).axes[0].lines[1]
-    assert points.get_ydata().tolist() == [
+    assert np.asarray(points.get_ydata()).tolist() == [
         value for value in summary["calibration"]["observed"] if value is not None
     ]
 

@@ -71,8 +71,8 @@ def test_linear_power_is_shown_in_decibel() -> None:
 
 
 def test_each_kind_of_error_has_its_color() -> None:
-    target = np.uint8([[0, 0, 1, 1, 2, 255]])
-    predicted = np.uint8([[0, 1, 0, 1, 1, 1]])
+    target = np.array([[0, 0, 1, 1, 2, 255]], np.uint8)
+    predicted = np.array([[0, 1, 0, 1, 1, 1]], np.uint8)
     gray = np.full((1, 6), 200, np.uint8)
     picture = error_map(gray, target, predicted, target != 255)
     assert len(set(picture[0, 0].tolist())) == 1
@@ -82,7 +82,9 @@ def test_each_kind_of_error_has_its_color() -> None:
 
 
 def test_class_pictures() -> None:
-    picture = class_picture(np.uint8([[0, 1, 255, 1]]), np.array([[True, True, True, False]]))
+    picture = class_picture(
+        np.array([[0, 1, 255, 1]], np.uint8), np.array([[True, True, True, False]])
+    )
     assert tuple(picture[0, 0].tolist()) == rgb(LAND)
     assert tuple(picture[0, 1].tolist()) == rgb(WATER)
     unknown = {rgb(NO_DATA), rgb("#D2D2D2")}

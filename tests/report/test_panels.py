@@ -75,9 +75,10 @@ def test_pages_are_written(tmp_path: Path) -> None:
     for number in range(1, 9):
         worst.add(observed(f"c{number}", number, 3, 2))
     assert worst.write(tmp_path) == ["panels_01.png", "panels_02.png"]
-    with Image.open(tmp_path / "panels_01.png") as full, Image.open(
-        tmp_path / "panels_02.png"
-    ) as rest:
+    with (
+        Image.open(tmp_path / "panels_01.png") as full,
+        Image.open(tmp_path / "panels_02.png") as rest,
+    ):
         assert full.width == rest.width
         assert full.height > 3 * rest.height
 

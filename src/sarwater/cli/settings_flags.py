@@ -64,7 +64,7 @@ def read_settings(args: argparse.Namespace, kind: type[Settings]) -> Settings:
 def _parse(text: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # ValueError: a date that does not exist
         return text
 
 

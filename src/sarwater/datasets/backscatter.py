@@ -15,7 +15,7 @@ from scipy import ndimage, special
 
 from sarwater.datasets.fields import fractal_field
 from sarwater.datasets.landscape import PIXEL, Cover, Landscape
-from sarwater.types import FloatArray
+from sarwater.types import BoolArray, FloatArray
 
 REFERENCE_INCIDENCE = 38.0
 """Incidence angle in degrees to which the means in ``SIGNATURES`` belong."""
@@ -53,9 +53,9 @@ SIGNATURES: dict[Cover, Signature] = {
     Cover.LAKE: Signature((-21.5, -28.5), (-0.40, -0.20), 0.3),
     Cover.FLOOD: Signature((-18.8, -26.5), (-0.35, -0.20), 0.8, 0.6),
 }
-"""Mean backscatter by cover (water, crops and forest as in Twele et al. 2016 and Bauer-Marschallinger
-et al. 2022; sand as in Martinis et al. 2018); water falls off fastest with incidence (O'Grady et
-al. 2014)."""
+"""Backscatter by cover, of the order that is reported for water, crops and forest (Twele et al.
+2016; Bauer-Marschallinger et al. 2022) and for sand (Martinis et al. 2018); it falls off fastest
+with incidence over water (O'Grady et al. 2014)."""
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ def _slope_gain(height: FloatArray, incidence: FloatArray) -> FloatArray:
     return np.asarray(np.clip(gain, -9, 7), dtype=np.float32)
 
 
-def _bright_targets(urban: np.ndarray, rng: np.random.Generator) -> FloatArray:  # type: ignore[type-arg]
+def _bright_targets(urban: BoolArray, rng: np.random.Generator) -> FloatArray:
     """Buildings that face the sensor: a few pixels in a town return 8 to 16 dB more."""
     extra = np.zeros(urban.shape, np.float32)
     count = int(urban.sum())

@@ -22,7 +22,13 @@ from sarwater.datasets.backscatter import (
     to_decibel,
 )
 from sarwater.datasets.landscape import PIXEL, CoverShares, is_water, make_landscape
-from sarwater.datasets.manifest import ChipRecord, LabelCodes, Manifest, write_manifest
+from sarwater.datasets.manifest import (
+    ChipRecord,
+    LabelCodes,
+    Manifest,
+    read_manifest,
+    write_manifest,
+)
 from sarwater.errors import ConfigError
 from sarwater.files import atomic_folder
 from sarwater.progress import step
@@ -34,6 +40,10 @@ LABEL_CODES = LabelCodes({0: "land", 1: "water", -1: "ignore"})
 
 MIN_SIZE = 128
 """Smallest side of a scene in pixels; landscapes need room."""
+
+
+_GAP = 200
+"""Pixels between one scene of a region and the next."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +98,7 @@ REGIONS: dict[str, RegionSettings] = {
     "north": RegionSettings(
         name="north",
         crs="EPSG:32633",
-        origin=(420_000.0, 5_780_000.0),
+        origin=(490_000.0, 5_780_000.0),
         shares=CoverShares(
             river=0.035,
             lake=0.09,
@@ -106,7 +116,7 @@ REGIONS: dict[str, RegionSettings] = {
     "south": RegionSettings(
         name="south",
         crs="EPSG:32736",
-        origin=(610_000.0, 8_060_000.0),
+        origin=(490_000.0, 8_060_000.0),
         shares=CoverShares(
             river=0.03,
             lake=0.035,
@@ -117,7 +127,7 @@ REGIONS: dict[str, RegionSettings] = {
             sand=0.10,
             tarmac=0.015,
             shadow=0.025,
-            bare=0.3,
+            bare=0.25,
         ),
         wind=Wind(roughening=(9.5, 2.5), calm=0.15),
         gain=(1.2, 1.6),
@@ -146,21 +156,22 @@ class SimulatedRegion:
     """Where it lies."""
 
 
-def simulate_region(settings: RegionSettings, seed: int) -> SimulatedRegion:
-    """Simulate one scene; equal settings and seeds give equal bytes.
+def simulate_region(settings: RegionSettings, seed: int, *, scene: int = 0) -> SimulatedRegion:
+    """Simulate one scene; equal settings, seeds and scene numbers give equal bytes.
 
     Measured power is (backscatter + noise floor) times speckle, band by band; the two
     polarisations have independent speckle, as reflection symmetry makes it.
 
     Args:
         settings: the region.
-        seed: number of the scene, not negative.
+        seed: number of the pair, not negative.
+        scene: number of the scene; each lies on other ground, east of the one before.
 
     >>> region = simulate_region(replace(REGIONS["north"], size=128), seed=0)
     >>> region.image.shape, sorted(set(region.target.ravel().tolist()))
     ((2, 128, 128), [0, 1, 255])
     """
-    rng = np.random.default_rng([seed, zlib.crc32(settings.name.encode())])
+    rng = np.random.default_rng([seed, scene, zlib.crc32(settings.name.encode())])
     shape = (settings.size, settings.size)
     incidence = np.linspace(*settings.incidence, settings.size, dtype=np.float32)
     ground = make_landscape(shape, settings.shares, incidence, rng)
@@ -174,6 +185,7 @@ def simulate_region(settings: RegionSettings, seed: int) -> SimulatedRegion:
     valid = _swath(shape, settings.border, settings.looks_from_west)
     target = np.where(valid, is_water(cover), IGNORE).astype(np.uint8)
     east, north = settings.origin
+    east += scene * PIXEL * (settings.size + _GAP)
     grid = Grid(*shape, Affine(PIXEL, 0, east, 0, -PIXEL, north), settings.crs)
     return SimulatedRegion(settings, image, valid, target, cover, grid)
 
@@ -191,7 +203,8 @@ def write_pair(
 
     ``OUT/data.csv`` lists the chips. Splits are bands of chip rows, so that each sees the whole
     swath from near to far range: train, val, test in the first region, adapt (labelled all the
-    same, for comparison) and test in the second. ``OUT/scenes.csv`` lists the whole scenes of
+    same, for comparison) and test in the second; ``land_px`` and ``water_px`` count its pixels.
+    ``OUT/scenes.csv`` lists the whole scenes of
     split ``unseen``, ground of which there is no chip. Label values: 0 land, 1 water, -1 no data.
 
     Args:
@@ -232,8 +245,7 @@ def write_pair(
             bar.advance(note=settings.name)
         write_manifest(Manifest(tuple(records)), aside / "data.csv")
         write_manifest(Manifest(tuple(scenes)), aside / "scenes.csv")
-    moved = tuple(_moved(record, aside.absolute(), out.absolute()) for record in records)
-    return Manifest(moved, out / "data.csv")
+    return read_manifest(out / "data.csv")
 
 
 def split_rows(count: int, *, is_source: bool) -> list[str]:
@@ -265,13 +277,13 @@ def _write_chips(
 ) -> list[ChipRecord]:
     region = simulate_region(settings, seed)
     place = folder / settings.name
-    _write(place, "scene", region)
+    _write(place, "scene_VV_VH", "scene_labels", region)
     count = settings.size // chip_size
     splits = split_rows(count, is_source=is_source)
     records = []
     for row, col, chip in _cut(region, chip_size, count):
         name = f"{settings.name}_r{row:02d}_c{col:02d}"
-        files = _write(place / "chips", name, chip)
+        files = _write(place / "chips", name, f"{name}_labels", chip)
         records.append(_record(name, splits[row], chip, files, "scene", (row, col)))
     return records
 
@@ -291,22 +303,20 @@ def _cut(
 
 
 def _write_unseen(folder: Path, settings: RegionSettings, seed: int) -> ChipRecord:
-    east, north = settings.origin
-    beyond = (east + PIXEL * (settings.size + 200), north)
-    # Seeds of the two kinds of scene must not meet: pair s uses (s) and (s, 1) of a large stride.
-    region = simulate_region(replace(settings, origin=beyond), seed + 2**32)
-    files = _write(folder / settings.name, "unseen", region)
+    region = simulate_region(settings, seed, scene=1)
+    files = _write(folder / settings.name, "unseen_VV_VH", "unseen_labels", region)
     return _record(f"{settings.name}_unseen", "unseen", region, files, "unseen", None)
 
 
-def _write(folder: Path, name: str, region: SimulatedRegion) -> tuple[Path, Path]:
+def _write(
+    folder: Path, image_name: str, label_name: str, region: SimulatedRegion
+) -> tuple[Path, Path]:
     """Write an image (NaN is no data) and its labels (-1 is no data)."""
-    image_path = folder / (f"{name}_VV_VH.tif" if folder.name != "chips" else f"{name}.tif")
-    label_path = folder / f"{name}_labels.tif"
+    image_path, label_path = folder / f"{image_name}.tif", folder / f"{label_name}.tif"
     image = np.where(region.valid, region.image, np.float32(np.nan))
-    labels = np.where(region.target == IGNORE, -1, region.target).astype(np.int16)
+    labels = np.where(region.target == IGNORE, -1, region.target.astype(np.int16))
     raster.write_raster(image_path, image, region.grid, bands=BANDS, nodata=float("nan"))
-    raster.write_raster(label_path, labels, region.grid, bands=("water",))
+    raster.write_raster(label_path, labels.astype(np.int16), region.grid, bands=("water",))
     return image_path, label_path
 
 
@@ -333,10 +343,8 @@ def _record(
         height=region.grid.height,
         width=region.grid.width,
         bounds=raster.lonlat_bounds(region.grid),
+        extra={
+            "land_px": str(int((region.target == 0).sum())),
+            "water_px": str(int((region.target == 1).sum())),
+        },
     )
-
-
-def _moved(record: ChipRecord, old: Path, new: Path) -> ChipRecord:
-    images = tuple(new / path.relative_to(old) for path in record.images)
-    labels = tuple(new / path.relative_to(old) for path in record.labels)
-    return replace(record, images=images, labels=labels)

@@ -129,6 +129,6 @@ def load_bundle(path: str | Path) -> Bundle:
                 f"{path} was written by a newer sarwater ({description.get('version')}); update"
             )
         info = ModelInfo.model_validate(description)
-    except (ValidationError, json.JSONDecodeError, AttributeError) as error:
+    except (ValidationError, json.JSONDecodeError, AttributeError, TypeError) as error:
         raise ModelError(f"the description in {path} is damaged: {error}") from error
     return Bundle(info, state, hashlib.sha256(path.read_bytes()).hexdigest(), path)

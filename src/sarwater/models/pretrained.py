@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -34,12 +35,13 @@ def load_encoder_weights(encoder: nn.Module, source: str) -> str:
     found = _strip(_read(source))
     own = encoder.state_dict()
     names = {_bare(name): name for name in own}
+    first = next((name for name, value in own.items() if value.ndim == 4), "")
     fitting: dict[str, Tensor] = {}
     for bare, value in found.items():
         name = names.get(bare)
         if name is None:
             continue
-        fitted = _fit(value, own[name])
+        fitted = _fit(value, own[name], any_bands=name == first)
         if fitted is not None:
             fitting[name] = fitted
     weights = [name for name, value in own.items() if value.is_floating_point()]
@@ -56,7 +58,10 @@ def load_encoder_weights(encoder: nn.Module, source: str) -> str:
 def _read(source: str) -> Mapping[str, Tensor]:
     path = Path(source)
     if path.suffix == ".safetensors" and path.is_file():
-        return load_file(path)
+        try:
+            return load_file(path)
+        except SafetensorError as error:
+            raise ModelError(f"{path} is no whole .safetensors file: {error}") from error
     if path.is_file():
         try:
             content = torch.load(path, map_location="cpu", weights_only=True)
@@ -65,7 +70,11 @@ def _read(source: str) -> Mapping[str, Tensor]:
                 f"{path} holds more than tensors ({error}); it is not opened, since that could "
                 "run code: save its state dict as .safetensors"
             ) from error
-        return dict(content.get("state_dict", content.get("model", content)))
+        for key in ("state_dict", "model"):
+            content = content.get(key, content) if isinstance(content, Mapping) else content
+        if not isinstance(content, Mapping):
+            raise ModelError(f"{path} holds a {type(content).__name__}, expected a state dict")
+        return content
     if "Weights." in source:
         return _torchgeo(source)
     raise ModelError(
@@ -94,19 +103,20 @@ def _strip(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _bare(name: str) -> str:
-    for prefix in _PREFIXES:
+    # Prefixes come in any order: "model.encoder.conv1.weight", "module.model.conv1.weight".
+    while prefix := next((prefix for prefix in _PREFIXES if name.startswith(prefix)), None):
         name = name.removeprefix(prefix)
     return name
 
 
-def _fit(value: Tensor, own: Tensor) -> Tensor | None:
+def _fit(value: Tensor, own: Tensor, *, any_bands: bool) -> Tensor | None:
     if value.shape == own.shape:
         return value
     other_bands = value.ndim == 4 == own.ndim and (value.shape[0], *value.shape[2:]) == (
         own.shape[0],
         *own.shape[2:],
     )
-    if not other_bands:
+    if not (any_bands and other_bands):
         return None
     repeated = value.mean(dim=1, keepdim=True).repeat(1, own.shape[1], 1, 1)
     return repeated * (value.shape[1] / own.shape[1])

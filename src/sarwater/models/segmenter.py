@@ -40,9 +40,11 @@ class Segmenter(nn.Module):
                 in_channels=bands,
                 classes=classes,
             )
-        except (KeyError, RuntimeError, ValueError) as error:
+        # timm's and smp's ways to say no, those of networks that take no output stride included.
+        except (KeyError, RuntimeError, ValueError, TypeError, AssertionError) as error:
             raise ModelError(
-                f"encoder '{architecture.encoder}' cannot be built: {error}; take one of "
+                f"encoder '{architecture.encoder}' cannot be built: "
+                f"{str(error) or 'it has no dilated form'}; take a convolutional one of "
                 "segmentation-models-pytorch, or 'tu-NAME' with a NAME of timm"
             ) from error
         self.encoder: nn.Module = base.encoder

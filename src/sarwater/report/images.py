@@ -6,18 +6,17 @@ Colors are told apart by color-blind readers (Okabe and Ito 2008). All functions
 import numpy as np
 from numpy.typing import NDArray
 
+from sarwater.palette import LAND as LAND
+from sarwater.palette import WATER as WATER
+from sarwater.palette import class_color as class_color
+from sarwater.palette import rgb as rgb
 from sarwater.types import IGNORE, BoolArray, ByteArray, Chip, FloatArray, Units
 
-WATER = "#0072B2"
-LAND = "#D9D2C5"
 FALSE_POSITIVE = "#E69F00"
 FALSE_NEGATIVE = "#CC79A7"
 OTHER_WATER = "#F0E442"
 """Water taken for another kind of water, where there are more than two classes."""
 NO_DATA = "#EDEDED"
-CLASS_COLORS = (LAND, WATER, "#56B4E9", "#009E73", "#D55E00", "#F0E442", "#CC79A7")
-"""Color of each class; they repeat (land left out) beyond the seventh."""
-
 _STRIPE = "#D2D2D2"
 _DRAB = 0.55
 """How much of the gray is kept under an error map, so that the colors stand out."""
@@ -97,22 +96,6 @@ def error_map(
     picture[~is_water & called] = rgb(FALSE_POSITIVE)
     picture[is_water & ~called] = rgb(FALSE_NEGATIVE)
     return _striped(picture, ~counted)
-
-
-def class_color(index: int) -> str:
-    """Return the color of a class as ``#RRGGBB``."""
-    if index < len(CLASS_COLORS):
-        return CLASS_COLORS[index]
-    return CLASS_COLORS[1 + (index - 1) % (len(CLASS_COLORS) - 1)]
-
-
-def rgb(color: str) -> tuple[int, int, int]:
-    """Read ``#RRGGBB``.
-
-    >>> rgb("#0072B2")
-    (0, 114, 178)
-    """
-    return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)
 
 
 def _decibel(band: FloatArray, units: Units) -> FloatArray:

@@ -51,11 +51,13 @@ def draw_quicklook(thumbnail: Thumbnail, path: Path) -> None:
     axes[2].imshow(class_picture(thumbnail.classes), aspect=aspect, interpolation="nearest")
     axes[2].set_title(f"map at threshold {thumbnail.threshold:.3g}")
     keys = [Patch(color=class_color(i), label=n) for i, n in enumerate(thumbnail.class_names)]
-    keys.append(Patch(color=NO_DATA, label="no data"))
-    axes[2].legend(handles=keys, loc="lower right", fontsize="small")
+    keys.append(Patch(facecolor=NO_DATA, edgecolor="gray", label="no data"))
+    axes[2].legend(
+        handles=keys, loc="upper center", bbox_to_anchor=(0.5, -0.01), ncols=4, frameon=False
+    )
     for axis in axes:
         axis.set_xticks([])
         axis.set_yticks([])
     thinned = f"every {thumbnail.step}th pixel" if thumbnail.step > 1 else "every pixel"
     figure.supxlabel(f"{thinned} shown", fontsize="small")
-    figure.savefig(path, dpi=100)
+    figure.savefig(path, dpi=150)

@@ -1,0 +1,26 @@
+"""``sarwater report``: one self-contained page from result folders."""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument(
+        "folders",
+        type=Path,
+        nargs="+",
+        metavar="DIR",
+        help="folders of inspect, train, evaluate, compare and map",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="HTML", help="the page")
+    parser.add_argument("--overwrite", action="store_true", help="replace the page")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write the page."""
+    from sarwater.report.page import write_page
+
+    sections = write_page(args.folders, args.out, overwrite=args.overwrite)
+    pictures = sum(len(section.pictures) for section in sections)
+    print(f"{args.out}: {len(sections)} results, {pictures} pictures; open it in a browser")

@@ -1,0 +1,27 @@
+"""The only place that opens rasters: chips and scenes in, GeoTIFF out.
+
+No data in all its kinds (NaN, infinity, a declared value, a dataset mask, the borders of 8-bit
+products) becomes ``valid`` here, once; behind it there is no NaN.
+"""
+
+from sarwater.raster.chips import label_values, read_chip, read_target
+from sarwater.raster.grids import check_same_grid, lonlat_bounds, pixel_area
+from sarwater.raster.opening import Header, read_header
+from sarwater.raster.scene import Scene, border_valid
+from sarwater.raster.writing import RasterWriter, open_writer, write_raster
+
+__all__ = [
+    "Header",
+    "RasterWriter",
+    "Scene",
+    "border_valid",
+    "check_same_grid",
+    "label_values",
+    "lonlat_bounds",
+    "open_writer",
+    "pixel_area",
+    "read_chip",
+    "read_header",
+    "read_target",
+    "write_raster",
+]

@@ -1,0 +1,111 @@
+"""Chips of a manifest: image, validity and labels of one grid."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from sarwater.datasets.manifest import ChipRecord, LabelCodes
+from sarwater.errors import DataError
+from sarwater.raster.grids import check_same_grid
+from sarwater.raster.opening import header_of, opened, reading
+from sarwater.raster.scene import Scene
+from sarwater.types import IGNORE, AnyArray, ByteArray, Chip, Grid
+
+
+def read_chip(record: ChipRecord, *, with_target: bool = True) -> Chip:
+    """Read one chip of a manifest.
+
+    Args:
+        record: the manifest's row.
+        with_target: read the labels, if there are any; label files are not opened otherwise.
+
+    Raises:
+        RasterError: a file cannot be read.
+        DataError: image and labels do not fit, or a label value is in no table of codes.
+    """
+    with Scene(
+        record.images, bands=record.bands, units=record.units, nodata=record.nodata
+    ) as scene:
+        grid = scene.grid
+        image, valid = scene.read(0, 0, grid.height, grid.width)
+    target = None
+    if with_target and record.labels:
+        target = read_target(record, grid)
+    return Chip(record.id, record.domain, record.bands, record.units, image, valid, target, grid)
+
+
+def read_target(record: ChipRecord, grid: Grid | None = None) -> ByteArray:
+    """Read a chip's labels as class indices, later files over earlier ones.
+
+    Raises:
+        RasterError: a file cannot be read.
+        DataError: a label's grid is not the image's, or a value is in no table of codes.
+    """
+    target: ByteArray | None = None
+    for path, codes in zip(record.labels, record.codes, strict=True):
+        values, nodata, label_grid = _read_label(path)
+        if grid is not None:
+            check_same_grid(grid, label_grid, record.images[0], path)
+        if target is None:
+            target = np.full(values.shape, IGNORE, np.uint8)
+        _decode(values, codes, nodata, record.classes, target, path)
+    if target is None:
+        raise DataError(f"chip '{record.id}' has no label files")
+    return target
+
+
+def label_values(path: str | Path) -> dict[int, int]:
+    """Count the values of a label file (its declared no-data value left out)."""
+    values, nodata, _ = _read_label(Path(path))
+    found, counts = np.unique(values, return_counts=True)
+    return {int(v): int(n) for v, n in zip(found, counts, strict=True) if v != nodata}
+
+
+def _read_label(path: Path) -> tuple[AnyArray, float | None, Grid]:
+    with opened(path) as dataset, reading(path):
+        values = dataset.read(1)
+        for channel in range(2, min(dataset.count, 3) + 1):
+            if not np.array_equal(values, dataset.read(channel)):
+                raise DataError(
+                    f"{path} has {dataset.count} channels that differ; a label file has one "
+                    "channel of whole numbers"
+                )
+        header = header_of(path, dataset)
+        nodata = dataset.nodata
+    if values.dtype.kind == "f":
+        missing = ~np.isfinite(values)
+        rounded = np.where(missing, 0, values).round()
+        if not np.array_equal(np.where(missing, 0, values), rounded):
+            raise DataError(f"{path} holds fractions; a label file holds whole numbers")
+        if nodata is None or math.isnan(nodata):
+            nodata = np.iinfo(np.int32).min
+        values = np.where(missing, nodata, rounded).astype(np.int64)
+    return values, nodata, header.grid
+
+
+def _decode(
+    values: AnyArray,
+    codes: LabelCodes,
+    nodata: float | None,
+    classes: Sequence[str],
+    target: ByteArray,
+    path: Path,
+) -> None:
+    meanings = {name: index for index, name in enumerate(classes)} | {"ignore": IGNORE}
+    unknown: dict[int, int] = {}
+    for value, count in zip(*np.unique(values, return_counts=True), strict=True):
+        meaning = codes.table.get(int(value))
+        if meaning is None:
+            meaning = "ignore" if nodata is not None and value == nodata else codes.other
+        if meaning is None:
+            unknown[int(value)] = int(count)
+        elif meaning != "keep":
+            target[values == value] = meanings[meaning]
+    if unknown:
+        listed = ", ".join(f"{value} ({count} px)" for value, count in unknown.items())
+        raise DataError(
+            f"{path} has label values that nobody declared: {listed}; the table of codes is "
+            f"'{codes}': correct the file, or add them to the manifest's column codes"
+        )

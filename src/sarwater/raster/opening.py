@@ -1,0 +1,127 @@
+"""Opening rasters: one kind of error for all that can go wrong, and what a header says."""
+
+import os
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import rasterio
+from affine import Affine
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+
+from sarwater.errors import RasterError
+from sarwater.raster.grids import lonlat_bounds
+from sarwater.types import Grid
+
+# GDAL's fast way through a PNG takes a truncated file for a whole one.
+os.environ.setdefault("GDAL_PNG_WHOLE_IMAGE_OPTIM", "NO")
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a raster says of itself, without its pixels."""
+
+    path: Path
+    count: int
+    dtype: str
+    descriptions: tuple[str, ...]
+    """Band names; empty strings where the file has none."""
+    grid: Grid
+    declares_nodata: bool
+    """Whether a nodata value, an alpha band or a mask is declared."""
+
+    @property
+    def bounds(self) -> tuple[float, float, float, float] | None:
+        """West, south, east, north in degrees (EPSG:4326), or None without a CRS."""
+        return lonlat_bounds(self.grid)
+
+
+def read_header(path: str | Path) -> Header:
+    """Read what a raster says of itself.
+
+    Raises:
+        RasterError: it cannot be opened.
+    """
+    with opened(Path(path)) as dataset:
+        return header_of(Path(path), dataset)
+
+
+def header_of(path: Path, dataset: Any) -> Header:
+    """Return the header of an open rasterio dataset."""
+    has_place = dataset.crs is not None
+    grid = Grid(
+        dataset.height,
+        dataset.width,
+        dataset.transform if has_place else Affine.identity(),
+        dataset.crs.to_wkt() if has_place else None,
+    )
+    flags = dataset.mask_flag_enums
+    declares = any(flag != [rasterio.enums.MaskFlags.all_valid] for flag in flags)
+    return Header(
+        path,
+        dataset.count,
+        dataset.dtypes[0],
+        tuple(name or "" for name in dataset.descriptions),
+        grid,
+        declares,
+    )
+
+
+class _Quiet:
+    """Silences rasterio's word on missing georeference; the filters of Python are shared by all
+    threads, so the first that enters sets them and the last that leaves puts them back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._saved = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._saved = warnings.catch_warnings()
+                self._saved.__enter__()
+                warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            self._inside += 1
+
+    def __exit__(self, *exception: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._saved.__exit__(None, None, None)
+
+
+_quiet = _Quiet()
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what rasterio raises into a ``RasterError`` that names the file."""
+    with _quiet:
+        try:
+            yield
+        except RasterioError as error:
+            cause = error.__cause__ or error
+            raise RasterError(
+                f"cannot read or write {path}: {cause}; the file may be truncated, or not a raster"
+            ) from error
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """Open a raster for reading.
+
+    Raises:
+        RasterError: there is no such file, or it is no raster.
+    """
+    if not path.exists():
+        raise RasterError(f"cannot read {path}: there is no such file")
+    with reading(path):
+        dataset = rasterio.open(path)
+    with dataset:
+        yield dataset

@@ -1,0 +1,247 @@
+"""Images of any size, read by windows; no data in all its kinds becomes ``valid`` here."""
+
+import math
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rasterio.windows import Window
+from scipy import ndimage
+
+from sarwater.errors import DataError, nearest
+from sarwater.raster.grids import check_same_grid
+from sarwater.raster.opening import Header, header_of, opened, reading
+from sarwater.types import AnyArray, BoolArray, FloatArray, Units
+from sarwater.units import guess_units
+
+_SAMPLE = 512
+"""Side in pixels of the decimated image from which units are guessed."""
+
+
+class Scene:
+    """An image of any size, read by windows; several files of one grid make one image.
+
+    Use as a context manager::
+
+        with Scene(["scene_vv.tif", "scene_vh.tif"], bands=("VV", "VH")) as scene:
+            image, valid = scene.read(0, 0, 512, 512)
+    """
+
+    def __init__(
+        self,
+        files: Sequence[str | Path],
+        *,
+        bands: Sequence[str] = (),
+        units: Units | None = None,
+        nodata: str = "auto",
+    ) -> None:
+        """Open the files and check that they fit each other.
+
+        Args:
+            files: rasters of equal size and georeference, whose bands follow one another.
+            bands: a name for each band; by default the files' band descriptions.
+            units: what the values measure; guessed from the values by default.
+            nodata: rule of the manifest's column of that name.
+
+        Raises:
+            RasterError: a file cannot be read.
+            DataError: the files differ in size, CRS or place, or band names do not fit.
+        """
+        self.files = tuple(Path(file) for file in files)
+        self.nodata = nodata
+        self._stack = ExitStack()
+        try:
+            self._sets = [self._stack.enter_context(opened(file)) for file in self.files]
+            headers = [header_of(file, ds) for file, ds in zip(self.files, self._sets, strict=True)]
+            for other in headers[1:]:
+                check_same_grid(headers[0].grid, other.grid, headers[0].path, other.path)
+            self.grid = headers[0].grid
+            self.dtype = headers[0].dtype
+            self._channels = _channels(headers, bands)
+            self.bands = tuple(bands) or _described_bands(headers)
+            self.declares_nodata = any(header.declares_nodata for header in headers)
+            self._border: BoolArray | None = None
+            self.units = units or self._guess_units()
+            if self._follows_border_rule():
+                self._border = self._border_valid()
+        except BaseException:
+            self._stack.close()
+            raise
+
+    def __enter__(self) -> "Scene":
+        """Return the scene itself."""
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Close the files."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the files."""
+        self._stack.close()
+
+    @property
+    def name(self) -> str:
+        """Stem of the (first) file, a polarisation at its end left out."""
+        stem = self.files[0].stem
+        band = self.bands[0] if len(self.files) > 1 else ""
+        return (
+            stem[: -len(band) - 1] if band and stem.lower().endswith("_" + band.lower()) else stem
+        )
+
+    def band_indices(self, wanted: Sequence[str]) -> list[int]:
+        """Return where the wanted bands lie, matched by name (in any case of letters).
+
+        Raises:
+            DataError: a band is missing.
+        """
+        there = [band.lower() for band in self.bands]
+        for band in wanted:
+            if band.lower() not in there:
+                raise DataError(
+                    f"{self.files[0]} has no band '{band}'{nearest(band, list(self.bands))}: "
+                    f"found {', '.join(self.bands)}; name the files or their bands in order"
+                )
+        return [there.index(band.lower()) for band in wanted]
+
+    def read(
+        self,
+        row: int,
+        col: int,
+        height: int,
+        width: int,
+        *,
+        bands: Sequence[int] | None = None,
+        out_shape: tuple[int, int] | None = None,
+    ) -> tuple[FloatArray, BoolArray]:
+        """Read a window that lies within the scene.
+
+        Args:
+            row: first row.
+            col: first column.
+            height: rows.
+            width: columns.
+            bands: indices of the bands to read, in that order; all by default.
+            out_shape: read decimated to this many rows and columns (nearest pixel).
+
+        Returns:
+            ``image`` float32 [band, row, col], finite, 0 where not valid, and ``valid`` bool
+            [row, col].
+
+        Raises:
+            RasterError: the file is truncated or unreadable there.
+        """
+        window = Window(col, row, width, height)
+        shape = out_shape or (height, width)
+        chosen = range(len(self._channels)) if bands is None else bands
+        image = np.empty((len(chosen), *shape), np.float32)
+        valid = np.ones(shape, np.bool_)
+        for position, band in enumerate(chosen):
+            values, usable = self._read_band(band, window, shape)
+            image[position] = values
+            valid &= usable
+        if self._border is not None:
+            rows = row + np.arange(shape[0]) * height // shape[0]
+            cols = col + np.arange(shape[1]) * width // shape[1]
+            valid &= self._border[np.ix_(rows, cols)]
+        image[:, ~valid] = 0
+        return image, valid
+
+    def _read_band(
+        self, band: int, window: Window, shape: tuple[int, int]
+    ) -> tuple[AnyArray, BoolArray]:
+        dataset, channels = self._channels_of(band)
+        path = Path(dataset.name)
+        with reading(path):
+            values = dataset.read(channels[0], window=window, out_shape=shape)
+            declared = dataset.read_masks(channels[0], window=window, out_shape=shape)
+            for extra in channels[1:]:
+                if not np.array_equal(values, dataset.read(extra, window=window, out_shape=shape)):
+                    raise DataError(
+                        f"{path} has {len(channels)} channels that differ, but one band was "
+                        "named for it; name all of its bands"
+                    )
+        valid: BoolArray = declared > 0
+        if values.dtype.kind in "fc":
+            valid &= np.isfinite(values)
+        if _is_number(self.nodata) and not math.isnan(float(self.nodata)):
+            valid &= values != float(self.nodata)
+        return np.where(valid, values, 0).astype(np.float32), valid
+
+    def _channels_of(self, band: int) -> tuple[Any, tuple[int, ...]]:
+        file, channels = self._channels[band]
+        return self._sets[file], channels
+
+    def _guess_units(self) -> Units:
+        shape = (min(self.grid.height, _SAMPLE), min(self.grid.width, _SAMPLE))
+        image, valid = self.read(0, 0, self.grid.height, self.grid.width, out_shape=shape)
+        return guess_units(image[:, valid], self.dtype)
+
+    def _follows_border_rule(self) -> bool:
+        if self.nodata == "border":
+            return True
+        is_byte = self.units == Units.BYTE and self.dtype == "uint8"
+        return self.nodata == "auto" and is_byte and not self.declares_nodata
+
+    def _border_valid(self) -> BoolArray:
+        image, _ = self.read(0, 0, self.grid.height, self.grid.width)
+        return border_valid(image)
+
+
+def border_valid(image: AnyArray) -> BoolArray:
+    """Find the borders of an 8-bit product: what is valid is True.
+
+    255 in all bands is no data; so is 0 in all bands where such pixels are connected (by edges)
+    to it. Any other zero is the darkest valid water, and 255 in some bands only a bright target.
+
+    Args:
+        image: [band, row, col], values 0 ... 255.
+
+    >>> import numpy as np
+    >>> row = np.array([[255, 0, 0, 7, 0]])
+    >>> border_valid(np.stack([row, row])).tolist()
+    [[False, False, False, True, True]]
+    """
+    bright = (image == 255).all(axis=0)
+    candidates = bright | (image == 0).all(axis=0)
+    if not bright.any():
+        return np.ones(bright.shape, np.bool_)
+    labels, count = ndimage.label(candidates)
+    outside = np.zeros(count + 1, np.bool_)
+    outside[labels[bright]] = True
+    return np.asarray(~outside[labels])
+
+
+def _channels(headers: Sequence[Header], bands: Sequence[str]) -> list[tuple[int, tuple[int, ...]]]:
+    """Pair each band with its file and channels (several where they must be equal)."""
+    total = sum(header.count for header in headers)
+    if not bands or total == len(bands):
+        return [(i, (c + 1,)) for i, header in enumerate(headers) for c in range(header.count)]
+    if len(headers) == len(bands):
+        # A grey picture stored as RGB(A): equal channels, checked when they are read.
+        return [(i, tuple(range(1, min(h.count, 3) + 1))) for i, h in enumerate(headers)]
+    files = ", ".join(f"{header.path} ({header.count})" for header in headers)
+    raise DataError(
+        f"{len(bands)} bands are named ({', '.join(bands)}) but the files have {total}: {files}; "
+        "name every band in order"
+    )
+
+
+def _described_bands(headers: Sequence[Header]) -> tuple[str, ...]:
+    names = [name for header in headers for name in header.descriptions]
+    if all(names):
+        return tuple(names)
+    if len(headers) == len(names):
+        suffixes = [header.path.stem.rpartition("_")[2] for header in headers]
+        return tuple(suffixes)
+    return tuple(name or f"band{i}" for i, name in enumerate(names, 1))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

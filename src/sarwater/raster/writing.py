@@ -1,0 +1,120 @@
+"""Writing GeoTIFFs, whole or in windows; a file appears when it is complete."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from rasterio.windows import Window
+
+from sarwater.errors import RasterError
+from sarwater.files import atomic_path
+from sarwater.raster.opening import reading
+from sarwater.types import AnyArray, BoolArray, Grid
+
+
+class RasterWriter:
+    """Writes a tiled, compressed GeoTIFF by windows; made by ``open_writer``."""
+
+    def __init__(self, dataset: Any, path: Path) -> None:
+        """Wrap an open rasterio dataset whose final name is ``path``."""
+        self._dataset = dataset
+        self._path = path
+
+    def write(self, array: AnyArray, row: int = 0, col: int = 0) -> None:
+        """Write ``array`` [row, col] or [band, row, col] with its upper left pixel at (row, col).
+
+        Raises:
+            RasterError: the values cannot be held by the file's type, or the disk is full.
+        """
+        bands = array[None] if array.ndim == 2 else array
+        dtype = np.dtype(self._dataset.dtypes[0])
+        if not np.can_cast(bands.dtype, dtype, "same_kind"):
+            raise RasterError(
+                f"{self._path} holds {dtype} but was given {bands.dtype}: values would be lost"
+            )
+        window = Window(col, row, bands.shape[2], bands.shape[1])
+        with reading(self._path):
+            self._dataset.write(bands.astype(dtype), window=window)
+
+    def write_valid(self, valid: BoolArray, row: int = 0, col: int = 0) -> None:
+        """Write the dataset mask: pixels that are not valid are no data to every reader."""
+        window = Window(col, row, valid.shape[1], valid.shape[0])
+        with reading(self._path), rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+            self._dataset.write_mask(valid, window=window)
+
+
+@contextmanager
+def open_writer(
+    path: str | Path,
+    grid: Grid,
+    *,
+    dtype: str,
+    bands: Sequence[str],
+    nodata: float | None = None,
+    colors: Mapping[int, tuple[int, int, int, int]] | None = None,
+    tags: Mapping[str, str] | None = None,
+    overwrite: bool = False,
+) -> Iterator[RasterWriter]:
+    """Open a GeoTIFF for writing; it appears under ``path`` when the block succeeds.
+
+    Args:
+        path: where to write.
+        grid: size and georeference.
+        dtype: ``uint8``, ``float32``, ...
+        bands: a name for each band.
+        nodata: value that means no data.
+        colors: colour table of the first band, RGBA by value (uint8 only).
+        tags: metadata items.
+        overwrite: replace what is there.
+
+    Raises:
+        OutputExistsError: the file exists and ``overwrite`` is false.
+        RasterError: writing failed; nothing is left under ``path``.
+    """
+    path = Path(path)
+    profile: dict[str, Any] = {
+        "driver": "GTiff",
+        "height": grid.height,
+        "width": grid.width,
+        "count": len(bands),
+        "dtype": dtype,
+        "nodata": nodata,
+        "compress": "deflate",
+        "predictor": 3 if np.dtype(dtype).kind == "f" else 2,
+        "tiled": True,
+        "blockxsize": 512,
+        "blockysize": 512,
+        "bigtiff": "if_safer",
+    }
+    if grid.crs is not None:
+        profile |= {"crs": grid.crs, "transform": grid.transform}
+    with (
+        atomic_path(path, overwrite=overwrite) as aside,
+        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+        reading(path),
+        rasterio.open(aside, "w", **profile) as dataset,
+    ):
+        dataset.descriptions = tuple(bands)
+        dataset.update_tags(**dict(tags or {}))
+        if colors:
+            dataset.write_colormap(1, dict(colors))
+        yield RasterWriter(dataset, path)
+
+
+def write_raster(
+    path: str | Path,
+    array: AnyArray,
+    grid: Grid,
+    *,
+    bands: Sequence[str],
+    valid: BoolArray | None = None,
+    **options: Any,
+) -> None:
+    """Write a whole array [row, col] or [band, row, col]; options are those of ``open_writer``."""
+    with open_writer(path, grid, dtype=str(array.dtype), bands=bands, **options) as writer:
+        writer.write(array)
+        if valid is not None:
+            writer.write_valid(valid)

@@ -1,0 +1,197 @@
+"""One self-contained HTML page from result folders; reads results only, computes nothing anew."""
+
+import base64
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from sarwater import __version__
+from sarwater.errors import DataError
+from sarwater.files import write_text
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG with a title."""
+
+    title: str
+    path: Path
+
+    @property
+    def source(self) -> str:
+        """The picture itself, as the address of an ``img`` element."""
+        return "data:image/png;base64," + base64.b64encode(self.path.read_bytes()).decode()
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the page shows of one result."""
+
+    kind: str
+    title: str
+    facts: Sequence[tuple[str, str]] = ()
+    header: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] = ()
+    remarks: Sequence[str] = ()
+    pictures: Sequence[Picture] = field(default=())
+
+
+def write_page(folders: Sequence[Path], out: Path, *, overwrite: bool = False) -> list[Section]:
+    """Write a page with a section for each result that lies in the folders.
+
+    Args:
+        folders: of ``inspect``, ``train``, ``evaluate``, ``compare`` and ``map``.
+        out: the page.
+        overwrite: replace it.
+
+    Returns:
+        The sections, in the order of the folders.
+
+    Raises:
+        DataError: a folder holds no result, or one that cannot be read.
+        OutputExistsError: the page exists and ``overwrite`` is false.
+    """
+    sections = [section for folder in folders for section in _sections(folder)]
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("sarwater.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("page.html").render(sections=sections, version=__version__)
+    write_text(out, page, overwrite=overwrite)
+    return sections
+
+
+def _sections(folder: Path) -> list[Section]:
+    found = [
+        _read(path, reader)
+        for pattern, reader in _READERS.items()
+        for path in sorted(folder.glob(pattern))
+    ]
+    if not found:
+        raise DataError(
+            f"{folder} holds no result: expected a folder of `sarwater inspect`, `train`, "
+            "`evaluate`, `compare` or `map`"
+        )
+    return found
+
+
+def _read(path: Path, reader: Callable[[Path, Any], Section]) -> Section:
+    try:
+        return reader(path, json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path} cannot be read as a result ({type(error).__name__}: {error}); make it anew"
+        ) from error
+
+
+def _data(path: Path, result: Any) -> Section:
+    ratios = result["ratio_bins"]
+    rows = [
+        (name, *map(str, counts))
+        for group in ("by_split", "by_domain")
+        for name, counts in ratios[group].items()
+    ]
+    return Section(
+        "data",
+        f"Data: {path.parent.name}",
+        header=("non-water : water", *ratios["bins"]),
+        rows=[*rows, ("all", *map(str, ratios["total"]))],
+        remarks=[f"{one['severity']}: {one['message']}" for one in result["findings"]],
+        pictures=_pictures(path.parent),
+    )
+
+
+def _training(path: Path, result: Any) -> Section:
+    found = result["validation"]
+    return Section(
+        "training",
+        f"Training: {path.parent.name}",
+        facts=[
+            ("best epoch", f"{result['best_epoch']} of {result['epochs']}"),
+            ("validation F1", _three(found["f1"])),
+            ("validation IoU", _three(found["iou"])),
+            ("threshold", _three(found["threshold"])),
+            ("F1 at .5", _three(found["f1_at_half"])),
+            ("time", f"{result['seconds']:.0f} s on {result['device']}"),
+        ],
+        pictures=_pictures(path.parent),
+    )
+
+
+def _evaluation(path: Path, result: Any) -> Section:
+    facts = []
+    titles = {"chosen": "model's threshold", "half": "at .5", "best": "best here (optimistic)"}
+    for name, point in result["operating_points"].items():
+        pooled = point["pooled"]
+        scores = ", ".join(
+            f"{label} {_three(pooled[key]['value'])}"
+            for key, label in (
+                ("precision", "precision"),
+                ("recall", "recall"),
+                ("f1", "F1"),
+                ("iou", "IoU"),
+            )
+        )
+        facts.append((f"{titles.get(name, name)} ({point['threshold']:.3f})", scores))
+    columns = ("threshold", "precision", "recall", "f1", "iou")
+    return Section(
+        "evaluation",
+        f"Evaluation: {path.parent.name}",
+        facts=facts,
+        header=("threshold", "precision", "recall", "F1", "IoU"),
+        rows=[[_three(row[name]) for name in columns] for row in result["table"]],
+        remarks=[f"counted: {result['rules']['counted']}"],
+        pictures=_pictures(path.parent),
+    )
+
+
+def _comparison(path: Path, _: Any) -> Section:
+    return Section("comparison", f"Comparison: {path.parent.name}", pictures=_pictures(path.parent))
+
+
+def _map(path: Path, result: Any) -> Section:
+    name = path.name.removesuffix("_summary.json")
+    return Section(
+        "map",
+        f"Map: {name}",
+        facts=[(key.replace("_", " "), _fact(value)) for key, value in _flat(result)],
+        pictures=[Picture(name, one) for one in path.parent.glob(f"{name}_quicklook.png")],
+    )
+
+
+_READERS: dict[str, Callable[[Path, Any], Section]] = {
+    "inspection.json": _data,
+    "train.json": _training,
+    "evaluation.json": _evaluation,
+    "comparison.json": _comparison,
+    "*_summary.json": _map,
+}
+
+
+def _pictures(folder: Path) -> list[Picture]:
+    return [Picture(path.stem.replace("_", " "), path) for path in sorted(folder.glob("*.png"))]
+
+
+def _flat(result: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    pairs: list[tuple[str, Any]] = []
+    for key, value in result.items():
+        if isinstance(value, Mapping):
+            pairs += _flat(value, f"{prefix}{key} ")
+        elif isinstance(value, str | int | float) or value is None:
+            pairs.append((prefix + key, value))
+    return pairs
+
+
+def _fact(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else "-" if value is None else str(value)
+
+
+def _three(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
