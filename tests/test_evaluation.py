@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
+from sarwater.datasets.indexing import index
 from sarwater.datasets.manifest import ChipRecord, Manifest
 from sarwater.errors import DataError, SarwaterError
 from sarwater.evaluation import Evaluation, MissingRadar, Observed, evaluate
@@ -211,3 +213,35 @@ def test_a_model_of_another_shape(make_chip: MakeChip) -> None:
 
     with pytest.raises(SarwaterError, match=r"gave \(3, 16, 20\) for chip 'c'"):
         evaluate(Wrong(), Manifest((make_chip("c", *noisy(0)),)), MODEL)
+
+
+class MedianModel(LogitModel):
+    """No network: VH after a 5 x 5 median, -22.5 dB being a probability of one half."""
+
+    def predict_chip(self, chip: Chip, group: BandStatistics | None = None) -> FloatArray:
+        vh = ndimage.median_filter(chip.image[1], 5)
+        return super().predict_chip(replace(chip, image=-22.5 - vh[None]), group)
+
+
+@pytest.mark.real_data
+def test_sen1floods11_by_one_threshold(real_data: Path) -> None:
+    manifest = index(real_data / "sen1floods11", "sen1floods11")
+    model = replace(MODEL, threshold=0.5)
+    found = evaluate(MedianModel(), manifest, model)
+    assert {chip.id.partition("_")[0] for chip in found.chips} == {
+        "India",
+        "Somalia",
+        "Spain",
+        "USA",
+    }
+    assert found.not_counted == {
+        "Paraguay_34417": "no labelled pixel has data",
+        "Ghana_83483": "no pixel is labelled",
+    }
+    pooled = found.counts.pooled()
+    f1 = 2 * pooled.tp[499] / (2 * pooled.tp[499] + pooled.fp[499] + pooled.fn[499])
+    assert f1 == pytest.approx(0.834, abs=0.002)
+    as_land = evaluate(MedianModel(), manifest, model, missing_radar=MissingRadar.AS_LAND)
+    assert len(as_land.chips) == 5
+    assert as_land.counts.pooled().fp[499] == pooled.fp[499]
+    assert as_land.counts.pooled().fn[499] > pooled.fn[499]

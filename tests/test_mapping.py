@@ -14,7 +14,7 @@ from sarwater.errors import ConfigError, DataError, ModelError, OutputExistsErro
 from sarwater.map_inputs import NO_PLACE, SceneSource
 from sarwater.mapping import MapOptions, map_scene, map_scenes
 from sarwater.normalize import Normalization, Normalizer
-from sarwater.prediction import predict_image
+from sarwater.prediction import predict_image, water_probability
 from sarwater.types import AnyArray, FloatArray, Units
 from tests.conftest import CRS, PLACE, TifMaker
 from tests.tiny_models import PATCH, PointwiseEngine, engine, predictor
@@ -29,15 +29,14 @@ def decibels(height: int = 70, width: int = 45, bands: int = 2) -> FloatArray:
 
 
 def normalized(image: FloatArray) -> FloatArray:
-    scaled = (np.clip(image, -35, 5) + 35) * np.float32(0.05) - 1
-    return scaled.astype(np.float32)  # type: ignore[no-any-return]
+    return np.asarray((np.clip(image, -35, 5) + 35) * np.float32(0.05) - 1, np.float32)
 
 
 def expected(image: FloatArray, valid: AnyArray | None = None) -> FloatArray:
     """Water probability by the windows of the models here, in memory."""
     seen = np.ones(image.shape[1:], np.bool_) if valid is None else valid
     ready = np.where(seen, normalized(image), np.float32(0))
-    return predict_image(ready, seen, engine(), PATCH, 8, 4)[1]
+    return water_probability(predict_image(ready, seen, engine(), PATCH, 8, 4))
 
 
 class Written(NamedTuple):

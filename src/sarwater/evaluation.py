@@ -122,6 +122,16 @@ class Observed:
     confusion: IntArray
 
 
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    pixels: ChipPixels
+    counts: ThresholdCounts
+    confusion: IntArray
+
+
+_BLIND = "no labelled pixel has data"
+
+
 def evaluate(
     predictor: Predicts,
     manifest: Manifest,
@@ -158,25 +168,23 @@ def evaluate(
     records = [record for record in manifest if record.is_labelled]
     _check(records, manifest, model, split)
     group, groups = _group_lookup(normalizer, manifest, predictor.model_chip)
-    pixels, counts, matrices = [], [], []
-    left_out: dict[str, tuple[str, ChipPixels]] = {}
+    kept: list[_Measured] = []
+    left_out: list[tuple[str, ChipPixels]] = []
     for record in track(records, "evaluating", len(records)):
         chip = read_chip(record)
         target = _target(chip)
         counted = _counted(chip, target, missing_radar)
-        known = _pixels(chip, target, counted)
-        if not known.counted:
-            reason = "no pixel is labelled" if not known.labelled else "no labelled pixel has data"
-            left_out[chip.id] = (reason, known)
+        pixels = _pixels(chip, target, counted)
+        if not pixels.counted:
+            left_out.append(("no pixel is labelled" if not pixels.labelled else _BLIND, pixels))
             continue
         probability = _predict(predictor, chip, group(record), len(model.classes))
         predicted = classify(probability, used)
         matrix = confusion_matrix(predicted, target, counted, len(model.classes))
-        pixels.append(known)
-        counts.append(count(water_probability(probability), target != 0, counted))
-        matrices.append(matrix)
+        counts = count(water_probability(probability), target != 0, counted)
+        kept.append(_Measured(pixels, counts, matrix))
         watch(Observed(chip, predicted, counted, matrix))
-    _check_counted(pixels, counts, manifest, split, left_out, allow_dry=allow_dry)
+    _check_counted(kept, left_out, _place(manifest, split), allow_dry=allow_dry)
     return Evaluation(
         model=model,
         data=manifest.path.name if manifest.path else "",
@@ -185,11 +193,11 @@ def evaluate(
         groups=groups,
         threshold=used,
         criterion=model.criterion if threshold is None else "given with --threshold",
-        chips=tuple(pixels),
-        counts=ThresholdCounts.stack(counts),
-        confusion=np.stack(matrices),
-        not_counted={name: reason for name, (reason, _) in left_out.items()},
-        left_out=tuple(known for _, known in left_out.values()),
+        chips=tuple(measured.pixels for measured in kept),
+        counts=ThresholdCounts.stack(measured.counts for measured in kept),
+        confusion=np.stack([measured.confusion for measured in kept]),
+        not_counted={pixels.id: reason for reason, pixels in left_out},
+        left_out=tuple(pixels for _, pixels in left_out),
     )
 
 
@@ -272,7 +280,7 @@ def _pixels(chip: Chip, target: ByteArray, counted: BoolArray) -> ChipPixels:
 def _check(
     records: list[ChipRecord], manifest: Manifest, model: ModelIdentity, split: str | None
 ) -> None:
-    where = f"{manifest.path or 'the manifest'}" + (f" (split '{split}')" if split else "")
+    where = _place(manifest, split)
     if not records:
         raise DataError(
             f"{where} has {len(manifest)} chips, none of them with labels; evaluation needs "
@@ -286,20 +294,17 @@ def _check(
 
 
 def _check_counted(
-    pixels: list[ChipPixels],
-    counts: list[ThresholdCounts],
-    manifest: Manifest,
-    split: str | None,
-    left_out: Mapping[str, tuple[str, ChipPixels]],
-    *,
-    allow_dry: bool,
+    kept: list[_Measured], left_out: list[tuple[str, ChipPixels]], where: str, *, allow_dry: bool
 ) -> None:
-    where = f"{manifest.path or 'the manifest'}" + (f" (split '{split}')" if split else "")
-    if not pixels:
-        reasons = ", ".join(f"{name}: {reason}" for name, (reason, _) in left_out.items())
+    if not kept:
+        reasons = ", ".join(f"{pixels.id}: {reason}" for reason, pixels in left_out)
         raise DataError(f"{where} has no pixel that counts ({reasons[:300]})")
-    if not allow_dry and not any(part.water for part in counts):
+    if not allow_dry and not any(measured.counts.water for measured in kept):
         raise DataError(
-            f"{where} has no water in its {len(pixels)} labelled chips: recall and F1 are "
+            f"{where} has no water in its {len(kept)} labelled chips: recall and F1 are "
             "undefined; choose chips with water, or pass --allow-dry to count false alarms only"
         )
+
+
+def _place(manifest: Manifest, split: str | None) -> str:
+    return f"{manifest.path or 'the manifest'}" + (f" (split '{split}')" if split else "")

@@ -70,7 +70,7 @@ def test_wind_brightens_vv_far_more_than_vh_and_only_away_from_the_shore() -> No
     sheltered = level(flat(Cover.LAKE, shore=0), 38, windy)
     assert rough[0] - calm[0] > 3
     assert rough[0] - calm[0] > 3 * (rough[1] - calm[1]) > 0
-    assert sheltered == pytest.approx(calm)
+    assert sheltered == pytest.approx(calm, abs=0.01)
 
 
 def test_slopes_towards_the_sensor_are_bright_and_those_away_dark() -> None:
@@ -91,8 +91,8 @@ def test_noise_floor_is_lowest_within_the_sub_swaths() -> None:
     floor = 10 * np.log10(noise_floor(np.linspace(31, 45, 1000, dtype=np.float32), -30))
     assert floor.min() == pytest.approx(-30, abs=0.01)
     assert floor.max() == pytest.approx(-27, abs=0.05)
-    inner = (floor[1:-1] < floor[:-2]) & (floor[1:-1] < floor[2:])
-    assert 2 <= inner.sum() <= 3
+    entered = np.diff((floor < -29.5).astype(int)) == 1
+    assert entered.sum() == 3
 
 
 def test_decibels_carry_the_gain_and_stay_finite() -> None:

@@ -12,7 +12,7 @@ from sarwater.datasets.landscape import (
     make_landscape,
     shadowed,
 )
-from sarwater.datasets.simulated import REGIONS
+from sarwater.datasets.regions import REGIONS
 
 SHARES = REGIONS["north"].shares
 INCIDENCE = np.linspace(31, 45, 512, dtype=np.float32)

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sarwater.datasets.manifest import Manifest
 from sarwater.inspection import Inspection, inspect_manifest
-from sarwater.inspection.tables import SCHEMA, save_tables
-from tests.inspection.cases import troubled
+from sarwater.inspection.tables import SCHEMA, inspection_dict, save_tables
+from tests.inspection.cases import chip, speckle, troubled
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,9 @@ def test_json_is_strict_and_complete(inspection: Inspection, folder: Path) -> No
     found: dict[str, Any] = json.loads(text, parse_constant=refuse)
     assert found["schema"] == SCHEMA
     assert found["chip_count"] == len(found["chips"]) == 16
-    assert found["ratios"]["total"] == list(inspection.ratios.total) if inspection.ratios else None
+    assert inspection.ratios is not None
+    assert found["ratio_bins"]["total"] == list(inspection.ratios.total)
+    assert found["ratio_bins_valid"]["unlabelled_chips"] == ["nodata", "blank"]
     by_id = {chip["id"]: chip for chip in found["chips"]}
     assert by_id["nodata"]["bands"][0]["mean"] is None
     assert by_id["nodata"]["nodata_share"] == 1
@@ -90,3 +93,9 @@ def test_histograms_are_plain_arrays(inspection: Inspection, folder: Path) -> No
         assert np.array_equal(counts, histogram.counts)
         assert arrays["start_value"][i] == histogram.edges[0]
         assert arrays["below"][i] + arrays["above"][i] + counts.sum() == histogram.total
+
+
+def test_without_labels_the_ratio_bins_are_empty(tmp_path: Path) -> None:
+    found = inspection_dict(inspect_manifest(Manifest((chip(tmp_path, "a", speckle(1)),))))
+    assert found["ratio_bins"]["total"] == [0, 0, 0, 0]
+    assert found["ratio_bins"]["by_split"] == {}

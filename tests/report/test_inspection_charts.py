@@ -105,4 +105,4 @@ def test_the_contact_sheet_names_chips_and_ratios(tmp_path: Path) -> None:
     figure = contact_figure(thumbnails, 4)
     assert [axes.get_title() for axes in figure.axes] == ["a\ntrain · 1 : 1", "b\ntrain · 23 : 1"]
     title = figure.get_suptitle()
-    assert "2 of 4 chips, evenly chosen" in title.replace("\n", " ")
+    assert "2 of 4 readable chips, evenly chosen" in title.replace("\n", " ")

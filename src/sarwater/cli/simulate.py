@@ -3,6 +3,7 @@
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> None:
         looks=args.looks,
         overwrite=args.overwrite,
     )
-    regions = []
+    regions: list[dict[str, Any]] = []
     for domain in manifest.domains:
         chips = manifest.select(domains=[domain])
         water = sum(int(chip.extra["water_px"]) for chip in chips)
@@ -66,9 +67,10 @@ def run(args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps(result, indent=2))
         return
-    for region, domain in zip(regions, manifest.domains, strict=True):
-        counts = manifest.select(domains=[domain])
-        parts = ", ".join(f"{len(counts.select(split=name))} {name}" for name in counts.splits)
-        print(f"{domain}: {len(counts)} chips ({parts}), water {region['water_share']:.1%}")
+    for region in regions:
+        counts = region["splits"]
+        parts = ", ".join(f"{count} {split}" for split, count in counts.items())
+        share = f"{region['water_share']:.1%}"
+        print(f"{region['region']}: {sum(counts.values())} chips ({parts}), water {share}")
     print(f"manifest: {result['manifest']}")
     print(f"unseen scenes: {result['scenes']}")

@@ -150,7 +150,7 @@ def speckle(shape: tuple[int, int], looks: float, rng: np.random.Generator) -> F
         special.gammaincinv(looks, special.ndtr(knots)),
         special.gammainccinv(looks, special.ndtr(-knots)),
     )
-    return np.interp(normal, knots, quantiles / looks).astype(np.float32)
+    return np.asarray(np.interp(normal, knots, quantiles / looks), dtype=np.float32)
 
 
 def to_decibel(power: FloatArray, gain: tuple[float, float]) -> FloatArray:

@@ -164,11 +164,11 @@ class Parcels:
 
     def uniform(self, rng: np.random.Generator) -> FloatArray:
         """Draw a value in [0, 1) for each parcel, spread over its pixels [row, col]."""
-        return rng.random(self.count, dtype=np.float32)[self.labels]
+        return np.asarray(rng.random(self.count, dtype=np.float32)[self.labels])
 
     def normal(self, rng: np.random.Generator) -> FloatArray:
         """Draw a standard normal value for each parcel, spread over its pixels [row, col]."""
-        return rng.standard_normal(self.count, dtype=np.float32)[self.labels]
+        return np.asarray(rng.standard_normal(self.count, dtype=np.float32)[self.labels])
 
     def mean(self, field: FloatArray) -> FloatArray:
         """Replace a field by its mean over each parcel."""

@@ -116,7 +116,9 @@ def make_landscape(
     free &= ~lake
     parcels = Parcels(shape, (34, 15), rng)
     low = fractal_field(shape, 300, 3, rng) - belt - np.minimum(distance, 400) / np.float32(150)
-    wet = parcels.mean(low) + np.float32(0.4) * fractal_field(shape, 90, 3.4, rng)
+    wet = parcels.mean(low.astype(np.float32)) + np.float32(0.4) * fractal_field(
+        shape, 90, 3.4, rng
+    )
     flood = top_share(wet, free, shares.flood)
     cover = np.full(shape, Cover.CROP, np.uint8)
     cover[parcels.uniform(rng) < shares.bare] = Cover.BARE
@@ -137,7 +139,7 @@ def make_landscape(
 def distance_to_land(water: BoolArray) -> FloatArray:
     """Return the distance of water pixels to land in pixels, 0 on land (to about a pixel)."""
     land = ~water[::2, ::2]
-    points = np.argwhere(land) * 2.0
+    points = np.argwhere(land).astype(np.float64) * 2
     return np.where(water, distance_to_points((water.shape[0], water.shape[1]), points), 0)
 
 

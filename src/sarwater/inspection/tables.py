@@ -14,7 +14,7 @@ from sarwater.inspection import Inspection
 from sarwater.inspection.chips import PERCENTILES, BandSummary, ChipSummary
 from sarwater.inspection.domains import BandComparison, DomainBand
 from sarwater.inspection.histograms import Histogram, scale_of
-from sarwater.ratios import RATIO_BINS
+from sarwater.ratios import RATIO_BINS, ratio_table
 
 SCHEMA = "sarwater-inspection/1"
 
@@ -25,9 +25,9 @@ _ABOUT = {
     "chips.labels": "pixels by class, of all labelled pixels (labelled) and of those with valid "
     "radar (labelled_valid); ignored: pixels without a label; ratio: background (class 0) for "
     "each foreground pixel, null without foreground; null without usable labels",
-    "ratios": "chips in each ratio bin over labelled pixels; 10 lies in 10-100, 100 and 1000 in "
+    "ratio_bins": "chips in each bin over labelled pixels, those without usable labels left out; 10 lies in 10-100, 100 and 1000 in "
     "100-1000; chips whose every pixel is unlabelled are in the last bin and named",
-    "ratios_valid": "the same over labelled pixels with valid radar",
+    "ratio_bins_valid": "the same over labelled pixels with valid radar",
     "domains": "one entry a band and scale; linear power is compared in dB (10 log10), "
     "amplitudes as 20 log10; matrices are [row domain][column domain] in the order of domains; "
     "mean_difference: row minus column; standardized_difference: over sqrt((s1^2 + s2^2) / 2); "
@@ -60,8 +60,8 @@ def inspection_dict(inspection: Inspection) -> dict[str, Any]:
         "percentiles": list(PERCENTILES),
         "chip_count": len(inspection.chips),
         "findings": [finding.as_dict() for finding in inspection.findings],
-        "ratios": inspection.ratios.as_dict() if inspection.ratios else None,
-        "ratios_valid": inspection.ratios_valid.as_dict() if inspection.ratios_valid else None,
+        "ratio_bins": (inspection.ratios or ratio_table(())).as_dict(),
+        "ratio_bins_valid": (inspection.ratios_valid or ratio_table(())).as_dict(),
         "domains": [_comparison(one) for one in inspection.domains],
         "chips": [_chip(chip) for chip in inspection.chips],
     }

@@ -32,15 +32,15 @@ def evaluate_to_folder(
     """Evaluate a model and write the folder of the result, whole or not at all.
 
     Args:
-        predictor: the model.
+        predictor: the model; it and the next arguments are those of ``evaluate``.
         manifest: the chips, already selected.
         model: who the predictor is.
         out: the folder.
-        split: name of the split the chips are of, for the record.
+        split: name of the split, for the record.
         normalizer: the model's.
         missing_radar: rule for labelled pixels without data in the image.
-        threshold: use this one instead of the model's (a multiple of .001).
-        allow_dry: go on when no counted pixel is water.
+        threshold: in place of the model's.
+        allow_dry: go on without water.
         resamples: of the bootstrap; 0 leaves the intervals out.
         seed: of the bootstrap.
         panels: how many chips to show, the worst ones.

@@ -45,7 +45,8 @@ def save_charts(inspection: Inspection, thumbnails: Sequence[Thumbnail], folder:
     if any(len(found.domains) > 1 for found in inspection.domains):
         figures["domain_distances.png"] = distance_figure(inspection.domains)
     if thumbnails:
-        figures["contact_sheet.png"] = contact_figure(thumbnails, len(inspection.chips))
+        readable = sum(bool(chip.bands) for chip in inspection.chips)
+        figures["contact_sheet.png"] = contact_figure(thumbnails, readable)
     for name, figure in figures.items():
         save_figure(figure, folder / name)
     return list(figures)
@@ -155,9 +156,9 @@ def contact_figure(thumbnails: Sequence[Thumbnail], chip_count: int) -> Figure:
     if any(one.target is not None and (one.target == 255).any() for one in thumbnails):
         handles.append(Patch(facecolor="#D55E00", alpha=0.35, label="unlabelled"))
     bands = list(dict.fromkeys(one.summary.record.bands[0] for one in thumbnails))
-    number = f"{len(thumbnails)} of {chip_count} chips, evenly chosen"
+    number = f"{len(thumbnails)} of {chip_count} readable chips, evenly chosen"
     if len(thumbnails) == chip_count:
-        number = f"all {chip_count} chips"
+        number = f"all {chip_count} readable chips"
     classes = thumbnails[0].summary.record.classes
     ratio = f"{classes[0]} : {' + '.join(classes[1:])}"
     title = f"{' / '.join(bands)}, {number}; sorted by {ratio} px, lowest ratio first"

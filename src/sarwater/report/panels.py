@@ -24,7 +24,7 @@ from sarwater.report.images import (
     sar_composite,
 )
 from sarwater.scores import plain, scores
-from sarwater.types import ByteArray
+from sarwater.types import ByteArray, Units
 
 ROWS = 6
 """Chips on a page."""
@@ -41,6 +41,8 @@ class Panel:
     """Sorted by; the smallest is the worst."""
     title: str
     pictures: tuple[ByteArray, ByteArray, ByteArray, ByteArray]
+    view: str = "SAR"
+    """What the first picture shows."""
 
 
 class WorstPanels:
@@ -108,7 +110,8 @@ class WorstPanels:
         chip = observed.chip
         is_told = chip.domain == "default" or chip.domain in chip.id
         name = chip.id if is_told else f"{chip.id}   {chip.domain}"
-        panel = Panel(badness, f"{name}   {title}", _pictures(observed))
+        view = "image" if chip.units is Units.OTHER else "SAR"
+        panel = Panel(badness, f"{name}   {title}", _pictures(observed), view)
         insort(kept, panel, key=lambda item: item.badness)
         del kept[self.limit :]
 
@@ -134,11 +137,12 @@ def panel_page(panels: Sequence[Panel], classes: Sequence[str], note: str) -> Fi
         base = top - (row + 1) * row_height
         figure.text(0.02, base + 2.42 / height, panel.title, fontsize=9, va="center")
         for col, (name, picture) in enumerate(
-            zip(("SAR", "truth", "prediction", "errors"), panel.pictures, strict=True)
+            zip((panel.view, "truth", "prediction", "errors"), panel.pictures, strict=True)
         ):
             axes = figure.add_axes((0.02 + col * 0.242, base, 0.234, 2.28 / height))
             axes.imshow(picture, interpolation="nearest", aspect="equal")
             axes.set_axis_off()
+            axes.set_anchor("N")
             axes.text(
                 0.025,
                 0.965,

@@ -1,0 +1,123 @@
+import argparse
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+
+from sarwater.cli.settings_flags import add_settings, read_settings
+from sarwater.config import Strategy, TrainSettings
+from sarwater.errors import ConfigError
+from sarwater.losses.terms import BalancedCrossEntropyTerm, DiceTerm, LossTerm, TverskyTerm
+
+TERMS: list[type[BaseModel]] = list(get_args(get_args(LossTerm)[0]))
+
+
+def parse(*arguments: str) -> TrainSettings:
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    add_settings(parser, TrainSettings)
+    return read_settings(parser.parse_args(arguments), TrainSettings)
+
+
+def test_nothing_given_is_the_defaults() -> None:
+    assert parse() == TrainSettings()
+
+
+@pytest.mark.parametrize(
+    ("flag", "text", "expected"),
+    [
+        ("optimization.epochs", "7", 7),
+        ("optimization.learning_rate", "1e-3", 1e-3),
+        ("optimization.learning_rate", "5.0e-4", 5e-4),
+        ("optimization.clip_norm", "null", None),
+        ("optimization.average_decay", ".99", 0.99),
+        ("model.atrous_rates", "[1, 2, 3]", (1, 2, 3)),
+        ("model.encoder_weights", "a.pth", "a.pth"),
+        ("normalization.value_range", "[-2.5e+1, 0]", (-25.0, 0.0)),
+        ("patches.strategy", "hard", Strategy.HARD),
+        ("augmentation.flips", "no", False),
+        ("augmentation.flips", "true", True),
+        ("data.domains", "[usa, india]", ("usa", "india")),
+        ("data.domains", "usa", ("usa",)),
+        ("data.train_split", "2", "2"),
+        ("data.train_split", "a: b: c", "a: b: c"),
+        ("data.train_split", "2024-13-45", "2024-13-45"),
+        ("run.devices", "2", 2),
+        ("run.devices", "0,1", "0,1"),
+    ],
+)
+def test_values_are_yaml(flag: str, text: str, expected: Any) -> None:
+    concern, name = flag.split(".")
+    assert getattr(getattr(parse(f"--{flag}", text), concern), name) == expected
+
+
+def test_flags_of_the_run_have_a_short_name() -> None:
+    settings = parse("--seed", "3", "--num-nodes", "2", "--run.workers", "1")
+    assert (settings.run.seed, settings.run.num_nodes, settings.run.workers) == (3, 2, 1)
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_every_loss_can_be_asked_for(term: type[BaseModel]) -> None:
+    name = term.model_fields["name"].default
+    needed = "alpha: .7, " if term is BalancedCrossEntropyTerm else ""
+    settings = parse("--loss.terms", f"[{{name: {name}, {needed}weight: 3}}, dice]")
+    found, dice = settings.loss.terms
+    assert type(found) is term
+    assert found.weight == 3
+    assert dice == DiceTerm()
+    if not needed:
+        assert type(parse("--loss.terms", name).loss.terms[0]) is term
+
+
+def test_flags_go_before_the_file_and_the_file_before_the_defaults(tmp_path: Path) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        "optimization: {epochs: 5, batch_size: 2}\nloss: {terms: [dice, focal]}\nrun: {seed: 1}\n"
+    )
+    settings = parse(
+        "--config", str(config), "--optimization.epochs", "9", "--loss.terms", "[tversky]"
+    )
+    assert settings.optimization.epochs == 9
+    assert settings.optimization.batch_size == 2
+    assert settings.loss.terms == (TverskyTerm(),)
+    assert settings.run.seed == 1
+    assert settings.patches == TrainSettings().patches
+
+
+def test_problems_of_file_and_flags_are_named_together(tmp_path: Path) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text("patches: {sise: 64}\nrun: {seed: -1}\n")
+    with pytest.raises(ConfigError) as error:
+        parse("--config", str(config), "--optimization.epochs", "0", "--model.encoder", "[]")
+    text = str(error.value)
+    assert text.startswith(f"{config} and command line: 4 problems")
+    assert "patches.sise: no such key (did you mean 'size'?)" in text
+    for key in ("run.seed", "optimization.epochs", "model.encoder"):
+        assert f"\n  {key}: " in text
+
+
+def test_a_flag_mends_a_wrong_value_of_the_file(tmp_path: Path) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text("run: {seed: -1}\n")
+    assert parse("--config", str(config), "--seed", "4").run.seed == 4
+
+
+def test_an_unknown_flag_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        parse("--optimization.epoch", "3")
+    assert exit_.value.code == 2
+    assert "--optimization.epoch" in capsys.readouterr().err
+
+
+def test_the_help_names_every_setting_with_its_default() -> None:
+    parser = argparse.ArgumentParser()
+    add_settings(parser, TrainSettings)
+    text = " ".join(parser.format_help().split())
+    for concern, field in TrainSettings.model_fields.items():
+        assert isinstance(field.annotation, type)
+        for name in field.annotation.model_fields:
+            assert f"--{concern}.{name} {name.upper()}" in text
+    assert "(default: one_cycle)" in text
+    assert "(default: cross_entropy)" in text
+    assert "(default: 6, 12, 18)" in text
+    assert "(default: none)" in text
