@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sarwater.errors import ModelError
 from sarwater.normalize import BandStatistics, RunningStatistics
-from sarwater.prediction import Predictor, misfits
+from sarwater.prediction import Predictor
 from sarwater.progress import step
 from sarwater.raster import Scene, pixel_area
 from sarwater.types import BoolArray, FloatArray, Grid, Units
@@ -119,11 +119,16 @@ def open_for_model(source: SceneSource, predictor: Predictor) -> Iterator[ModelS
                 f"units cannot be guessed, since no valid pixel was found; taken to be "
                 f"'{units.value}', the model's"
             )
-        problems = misfits(info, scene.bands, units)
+        problems = predictor.misfits(scene.bands, units)
         if problems:
             names = ", ".join(str(file) for file in scene.files)
             raise ModelError(f"{names} does not fit the model: " + "; ".join(problems))
-        if units != info.units:
+        if predictor.takes_as_is(units):
+            notes.append(
+                f"values in units '{units.value}' are taken as they are by a model trained on "
+                f"'{info.units.value}', as was asked for"
+            )
+        elif units != info.units:
             how = "declared" if declared else "guessed from the values"
             notes.append(
                 f"converted from units '{units.value}' ({how}) to '{info.units.value}', the model's"

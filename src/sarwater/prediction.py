@@ -9,6 +9,7 @@ import numpy as np
 from sarwater.engines import Engine as Engine
 from sarwater.engines import engine_for
 from sarwater.errors import ModelError
+from sarwater.normalization_kinds import Normalization
 from sarwater.normalize import BandStatistics
 from sarwater.stitching import (
     DEFAULT_BATCH_SIZE,
@@ -121,9 +122,17 @@ def misfits(info: "ModelInfo", bands: Sequence[str], units: Units) -> list[str]:
         problems.append(
             f"the model was trained on values in units '{info.units.value}', these are "
             f"'{units.value}', and one cannot be computed from the other without the sensor's "
-            "calibration; declare the units if they were mistaken, or calibrate the image"
+            "calibration; declare the units if they were mistaken, calibrate the image, or pass "
+            "--accept-units with --normalization domain"
         )
     return problems
+
+
+def _renormalized(info: "ModelInfo", kind: Normalization | None) -> "ModelInfo":
+    if kind is None:
+        return info
+    normalization = replace(info.normalization, kind=kind)
+    return info.model_copy(update={"normalization": normalization})
 
 
 class Predictor:
@@ -138,6 +147,8 @@ class Predictor:
         overlap: int | None = None,
         device: str = "auto",
         precision: str = "float32",
+        normalization: Normalization | None = None,
+        accept_units: bool = False,
     ) -> None:
         """Make a model ready.
 
@@ -148,18 +159,31 @@ class Predictor:
             overlap: pixels that windows share; ``default_overlap`` of the patch size if None.
             device: ``auto``, ``cpu``, ``cuda``, ...
             precision: ``float32`` or ``bfloat16``.
+            normalization: normalize in this way in place of the model's own; ``domain`` carries a
+                model to another processing chain.
+            accept_units: take values in units that do not convert as they are, which makes sense
+                only where the image's own statistics normalize it.
 
         Raises:
             ConfigError: overlap or batch size is out of range.
             ModelError: the model cannot be built, or there is no such device.
         """
         self.bundle = bundle
-        self.info = bundle.info
+        self.info = _renormalized(bundle.info, normalization)
+        self._accept_units = accept_units
         patch = self.info.patch_size
         self.windows = Windows(
             patch, default_overlap(patch) if overlap is None else overlap, batch_size
         )
         self.engine = engine or engine_for(bundle, device=device, precision=precision)
+
+    def takes_as_is(self, units: Units) -> bool:
+        """Whether values in these units are not converted although they are not the model's."""
+        return self._accept_units and not can_convert(units, self.info.units)
+
+    def misfits(self, bands: Sequence[str], units: Units) -> list[str]:
+        """List why an image cannot be given to the model; see ``misfits``."""
+        return misfits(self.info, bands, self.info.units if self.takes_as_is(units) else units)
 
     def model_chip(self, chip: Chip) -> Chip:
         """Return the chip with the model's bands in its order and in its units.
@@ -169,7 +193,7 @@ class Predictor:
         Raises:
             ModelError: a band is missing, or the units do not convert.
         """
-        problems = misfits(self.info, chip.bands, chip.units)
+        problems = self.misfits(chip.bands, chip.units)
         if problems:
             raise ModelError(f"chip '{chip.id}' does not fit the model: " + "; ".join(problems))
         there = [band.lower() for band in chip.bands]
@@ -183,7 +207,7 @@ class Predictor:
         Raises:
             DataError: the units do not convert.
         """
-        if units == self.info.units:
+        if units == self.info.units or self.takes_as_is(units):
             return image
         return np.where(valid, convert(image, units, self.info.units), np.float32(0))
 

@@ -63,9 +63,9 @@ def test_chips_have_a_row_a_band(inspection: Inspection, folder: Path) -> None:
         rows = list(csv.DictReader(lines))
     assert all(None not in row for row in rows)
     found = {(row["chip"], row["band"]): row for row in rows}
-    for chip in inspection.chips:
-        for band in chip.bands:
-            row = found[chip.record.id, band.band]
+    for summary in inspection.chips:
+        for band in summary.bands:
+            row = found[summary.record.id, band.band]
             if np.isfinite(band.mean):
                 assert float(row["mean"]) == pytest.approx(band.mean, rel=1e-6)
                 assert float(row["p50"]) == pytest.approx(band.percentiles[3], rel=1e-6)
@@ -81,14 +81,14 @@ def test_histograms_are_plain_arrays(inspection: Inspection, folder: Path) -> No
     with np.load(folder / "histograms.npz", allow_pickle=False) as data:
         arrays = {name: data[name] for name in data.files}
     expected = [
-        (chip.record.id, band.band, band.histogram)
-        for chip in inspection.chips
-        for band in chip.bands
+        (summary.record.id, band.band, band.histogram)
+        for summary in inspection.chips
+        for band in summary.bands
         if band.histogram is not None
     ]
     assert len(arrays["chip"]) == len(expected) == len(arrays["offset"]) - 1
-    for i, (chip, band, histogram) in enumerate(expected):
-        assert (arrays["chip"][i], arrays["band"][i]) == (chip, band)
+    for i, (name, band, histogram) in enumerate(expected):
+        assert (arrays["chip"][i], arrays["band"][i]) == (name, band)
         counts = arrays["counts"][arrays["offset"][i] : arrays["offset"][i + 1]]
         assert np.array_equal(counts, histogram.counts)
         assert arrays["start_value"][i] == histogram.edges[0]

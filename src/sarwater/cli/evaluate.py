@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from sarwater.cli.prediction_options import add_prediction_options, predictor_for
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
@@ -40,8 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--panels", type=int, default=24, help="number of worst chips to show, 0 or more"
     )
-    parser.add_argument("--batch-size", type=int, default=8, help="patches at once, 1 or more")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    add_prediction_options(parser)
     parser.add_argument("--json", action="store_true", help="print the scores as JSON")
     parser.add_argument("--overwrite", action="store_true", help="replace the folder")
 
@@ -52,7 +53,6 @@ def run(args: argparse.Namespace) -> None:
     from sarwater.evaluation import MissingRadar, ModelIdentity
     from sarwater.files import refuse_existing
     from sarwater.models.bundle import load_bundle
-    from sarwater.prediction import Predictor
     from sarwater.report.evaluation_report import evaluate_to_folder
 
     _check(args)
@@ -60,15 +60,16 @@ def run(args: argparse.Namespace) -> None:
     manifest = read_manifest(args.data).select(split=args.split or None, domains=args.domains)
     bundle = load_bundle(args.model)
     info = bundle.info
+    predictor = predictor_for(bundle, args)
     summary = evaluate_to_folder(
-        Predictor(bundle, batch_size=args.batch_size, device=args.device),
+        predictor,
         manifest,
         ModelIdentity(
             args.model.name, bundle.hash, info.classes, info.threshold, info.threshold_criterion
         ),
         args.out,
         split=args.split or None,
-        normalizer=info.normalization,
+        normalizer=predictor.info.normalization,
         missing_radar=MissingRadar(args.missing_radar),
         threshold=args.threshold,
         allow_dry=args.allow_dry,

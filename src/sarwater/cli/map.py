@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sarwater.cli.prediction_options import add_prediction_options, predictor_for
+
 if TYPE_CHECKING:
     from sarwater.map_inputs import SceneSource
 
@@ -53,14 +55,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="pixels that neighboring windows share, from 0 to below the model's patch size; by "
         "default 64, at most a quarter of the patch",
     )
-    parser.add_argument("--batch-size", type=int, default=8, help="windows at once, 1 or more")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument(
         "--threshold",
         type=float,
         help="map water from this probability on (0 to 1), in place of the model's threshold",
     )
     parser.add_argument("--name", default="", help="begins the outputs' names; of one scene")
+    add_prediction_options(parser)
     parser.add_argument("--json", action="store_true", help="print the summaries as JSON")
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
 
@@ -71,17 +72,11 @@ def run(args: argparse.Namespace) -> None:
 
     from sarwater.mapping import MapOptions, check_outputs, map_scenes
     from sarwater.models.bundle import load_bundle
-    from sarwater.prediction import Predictor
     from sarwater.report.map_charts import draw_quicklook
 
     options = MapOptions(threshold=args.threshold, overwrite=args.overwrite)
     check_outputs(sources, args.out, overwrite=args.overwrite)
-    predictor = Predictor(
-        load_bundle(args.model),
-        batch_size=args.batch_size,
-        overlap=args.overlap,
-        device=args.device,
-    )
+    predictor = predictor_for(load_bundle(args.model), args, args.overlap)
     result = map_scenes(sources, predictor, args.out, options, draw=draw_quicklook, say=_say)
     _print(list(result.summaries), args.out, as_json=args.json)
     _raise(result.failures, len(sources))

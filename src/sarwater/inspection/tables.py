@@ -25,8 +25,9 @@ _ABOUT = {
     "chips.labels": "pixels by class, of all labelled pixels (labelled) and of those with valid "
     "radar (labelled_valid); ignored: pixels without a label; ratio: background (class 0) for "
     "each foreground pixel, null without foreground; null without usable labels",
-    "ratio_bins": "chips in each bin over labelled pixels, those without usable labels left out; 10 lies in 10-100, 100 and 1000 in "
-    "100-1000; chips whose every pixel is unlabelled are in the last bin and named",
+    "ratio_bins": "chips in each bin over labelled pixels, those without usable "
+    "labels left out; a ratio of 10 lies in 10-100, of 100 and 1000 in 100-1000; chips "
+    "whose every pixel is unlabelled are in the last bin and named",
     "ratio_bins_valid": "the same over labelled pixels with valid radar",
     "domains": "one entry a band and scale; linear power is compared in dB (10 log10), "
     "amplitudes as 20 log10; matrices are [row domain][column domain] in the order of domains; "

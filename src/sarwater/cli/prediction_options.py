@@ -1,0 +1,44 @@
+"""Options that every command has that runs a model."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from sarwater.normalization_kinds import Normalization
+
+if TYPE_CHECKING:
+    from sarwater.models.bundle import Bundle
+    from sarwater.prediction import Predictor
+
+
+def add_prediction_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("--batch-size", type=int, default=8, help="windows at once, 1 or more")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument(
+        "--normalization",
+        choices=[kind.value for kind in Normalization],
+        help="normalize so in place of the model's own way; 'domain' takes the statistics of what "
+        "is given, which carries a model to another sensor or processing chain",
+    )
+    parser.add_argument(
+        "--accept-units",
+        action="store_true",
+        help="take values in units that cannot become the model's as they are; sensible only with "
+        "domain, scene or patch normalization",
+    )
+
+
+def predictor_for(
+    bundle: "Bundle", args: argparse.Namespace, overlap: int | None = None
+) -> "Predictor":
+    """Make a model ready as the options say."""
+    from sarwater.prediction import Predictor
+
+    return Predictor(
+        bundle,
+        batch_size=args.batch_size,
+        overlap=overlap,
+        device=args.device,
+        normalization=Normalization(args.normalization) if args.normalization else None,
+        accept_units=args.accept_units,
+    )
