@@ -72,10 +72,10 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         (aside / "a.txt").write_text("a")
     with pytest.raises(OutputExistsError), atomic_folder(folder):
         pass
-    assert [file.name for file in folder.iterdir()] == ["a.txt"]
+    assert [file.name for file in folder.glob("[!.]*")] == ["a.txt"]
     with atomic_folder(folder, overwrite=True) as aside:
         (aside / "b.txt").write_text("b")
-    assert [file.name for file in folder.iterdir()] == ["b.txt"]
+    assert [file.name for file in folder.glob("[!.]*")] == ["b.txt"]
 
 
 def test_an_empty_folder_is_free(tmp_path: Path) -> None:
@@ -94,3 +94,31 @@ def test_json_has_no_nan(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     write_json(path, {"f1": 0.5})
     assert json.loads(path.read_text()) == {"f1": 0.5}
+
+
+def test_overwriting_spares_folders_that_sarwater_did_not_write(tmp_path: Path) -> None:
+    mine = tmp_path / "photos"
+    mine.mkdir()
+    (mine / "a.jpg").write_text("precious")
+    with (
+        pytest.raises(OutputExistsError, match="did not write"),
+        atomic_folder(mine, overwrite=True),
+    ):
+        pytest.fail("the block must not run")
+    assert (mine / "a.jpg").read_text() == "precious"
+
+
+def test_an_own_folder_is_replaced(tmp_path: Path) -> None:
+    for text in ("old", "new"):
+        with atomic_folder(tmp_path / "result", overwrite=True) as folder:
+            (folder / text).write_text(text)
+    assert (tmp_path / "result" / "new").exists()
+    assert not (tmp_path / "result" / "old").exists()
+
+
+def test_a_folder_where_a_file_is_to_be_is_refused(tmp_path: Path) -> None:
+    with (
+        pytest.raises(OutputExistsError, match="is a folder"),
+        atomic_path(tmp_path, overwrite=True),
+    ):
+        pytest.fail("the block must not run")

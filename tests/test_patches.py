@@ -1,6 +1,5 @@
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,12 +86,12 @@ def test_a_patch_is_the_slice_of_its_chip_normalized(records: list[ChipRecord]) 
         first = int(sampler.places.row[place]), int(sampler.places.col[place])
         for row, col in np.ndindex(SIZE, SIZE):
             source = first[0] + row, first[1] + col
-            if source[0] < chip.valid.shape[0] and source[1] < chip.valid.shape[1]:
-                if chip.valid[source]:
-                    for band in range(2):
-                        value = chip.image[(band, *source)] - STATISTICS.mean[band]
-                        image[band, row, col] = value / STATISTICS.std[band]
-                    target[row, col] = chip.target[source]
+            inside = source[0] < chip.valid.shape[0] and source[1] < chip.valid.shape[1]
+            if inside and chip.valid[source]:
+                for band in range(2):
+                    value = chip.image[(band, *source)] - STATISTICS.mean[band]
+                    image[band, row, col] = value / STATISTICS.std[band]
+                target[row, col] = chip.target[source]
         np.testing.assert_allclose(patch["image"].numpy(), image, rtol=1e-5, atol=1e-5)
         np.testing.assert_array_equal(patch["target"].numpy(), target)
         assert patch["image"].dtype == torch.float32
@@ -119,7 +118,7 @@ def test_what_is_not_valid_is_zero_and_ignored(
         assert (patch["target"][nothing] == IGNORE).all()
         assert patch["image"].isfinite().all()
         assert patch["image"].shape == (2, SIZE, SIZE)
-        assert set(patch["target"].unique().tolist()) <= {0, 1, IGNORE}
+        assert set(patch["target"].flatten().tolist()) <= {0, 1, IGNORE}
         assert nothing.any()
 
 
@@ -134,7 +133,6 @@ def test_statistics_are_those_of_the_chips_group(records: list[ChipRecord]) -> N
         dataset(records, Normalizer(Normalization.DATASET, Units.DB, STATISTICS)),
     )
     mean, std = (torch.tensor(part)[:, None, None] for part in (STATISTICS.mean, STATISTICS.std))
-    where = [0, 1, 1]
     for index in range(len(plain)):
         chip = int(plain._chip_of[index])
         group = groups["ab"[chip % 2]]
@@ -143,7 +141,6 @@ def test_statistics_are_those_of_the_chips_group(records: list[ChipRecord]) -> N
         decibel = patch * std + mean
         expected = torch.where(known, (decibel - group.mean[0]) / group.std[0], 0)
         assert torch.allclose(grouped[index]["image"], expected, atol=1e-4)
-    assert where
 
 
 def items(data: PatchDataset, order: list[int]) -> dict[int, Patch]:
@@ -249,8 +246,3 @@ def test_cut_fills_what_lies_beyond(height: int, width: int, row: int, col: int,
             expected[:, r, c] = array[:, row + r, col + c]
     np.testing.assert_array_equal(cut(array, row, col, size, -1), expected)
     np.testing.assert_array_equal(cut(array[0], row, col, size, -1), expected[0])
-
-
-def test_unlabelled_chips_are_no_patches(make_tif: TifMaker, make_record: RecordMaker) -> None:
-    path: Path = make_tif("i.tif", np.zeros((2, 32, 32), np.float32))
-    assert read_chip(make_record(path)).target is None

@@ -11,18 +11,33 @@ from typing import Any
 
 from sarwater.errors import OutputExistsError
 
+_MARK = ".sarwater"
+"""Hidden file in every folder that sarwater wrote; no other folder is ever replaced."""
+
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:
     """Raise unless ``path`` is free, an empty folder, or may be overwritten.
 
     Raises:
-        OutputExistsError: ``path`` exists (as a file or a folder with content).
+        OutputExistsError: ``path`` exists (as a file or a folder with content) and ``overwrite``
+            is false, or it is a folder that sarwater did not write.
     """
-    taken = path.exists() and not (path.is_dir() and not any(path.iterdir()))
-    if taken and not overwrite:
+    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+        return
+    if not overwrite:
         raise OutputExistsError(
             f"{path} exists already; name another place or pass --overwrite to replace it"
         )
+    if path.is_dir() and not (path / _MARK).exists():
+        raise OutputExistsError(
+            f"{path} is a folder that sarwater did not write, so --overwrite does not replace it; "
+            "name another place, or remove it yourself"
+        )
+
+
+def mark_as_own(folder: Path) -> None:
+    """Leave the mark that lets ``--overwrite`` replace a folder."""
+    (folder / _MARK).touch()
 
 
 @contextmanager
@@ -36,6 +51,8 @@ def atomic_path(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
         OutputExistsError: ``path`` exists and ``overwrite`` is false.
     """
     path = Path(path)
+    if path.is_dir():
+        raise OutputExistsError(f"{path} is a folder; name a file")
     refuse_existing(path, overwrite=overwrite)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
@@ -61,6 +78,7 @@ def atomic_folder(path: str | Path, *, overwrite: bool = False) -> Iterator[Path
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
+        mark_as_own(aside)
         yield aside
         aside.chmod(0o777 & ~_umask())
         if path.exists():

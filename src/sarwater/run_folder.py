@@ -10,7 +10,7 @@ from typing import Any
 
 from sarwater.config import TrainSettings, build_settings, read_yaml
 from sarwater.errors import ModelError
-from sarwater.files import atomic_path, write_json, write_text
+from sarwater.files import atomic_path, mark_as_own, refuse_existing, write_json, write_text
 
 
 class RunFolder:
@@ -28,10 +28,16 @@ class RunFolder:
         self.tensorboard = path / "tensorboard"
 
     def create(self, *, overwrite: bool) -> None:
-        """Make the folder, emptying an old run where that was asked for."""
-        if overwrite and self.path.exists():
+        """Make the folder, emptying an old run where that was asked for.
+
+        Raises:
+            OutputExistsError: something else lies there.
+        """
+        refuse_existing(self.path, overwrite=overwrite)
+        if self.path.exists():
             shutil.rmtree(self.path)
         self.checkpoint.parent.mkdir(parents=True)
+        mark_as_own(self.path)
 
     def read_settings(self) -> TrainSettings:
         """Read the settings of the run.

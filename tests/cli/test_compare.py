@@ -26,7 +26,7 @@ def test_names_are_those_of_the_folders(
     out = tmp_path / "out"
     assert main(["compare", *folders[:2], "--out", str(out), "--bootstrap", "10"]) == 0
     assert "b - a" in capsys.readouterr().out
-    assert sorted(path.name for path in out.iterdir()) == [
+    assert sorted(path.name for path in out.glob("[!.]*")) == [
         "comparison.csv",
         "comparison.json",
         "comparison.txt",

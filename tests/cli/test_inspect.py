@@ -34,7 +34,7 @@ def test_a_manifest_becomes_a_folder(
 ) -> None:
     out = tmp_path / "out"
     assert main(["inspect", str(manifest), "--out", str(out)]) == 0
-    assert sorted(path.name for path in out.iterdir()) == [
+    assert sorted(path.name for path in out.glob("[!.]*")) == [
         "chips.csv",
         "contact_sheet.png",
         "domain_distances.png",
@@ -59,8 +59,11 @@ def test_nothing_is_overwritten_unasked(
     assert "--overwrite" in capsys.readouterr().err
     assert [path.name for path in out.iterdir()] == ["mine.txt"]
     arguments = ["inspect", str(manifest), "--out", str(out), "--overwrite"]
+    assert main([*arguments, "--contact-sheet", "0"]) == 1
+    assert "sarwater did not write" in capsys.readouterr().err
+    (out / "mine.txt").unlink()
+    assert main(arguments) == 0
     assert main([*arguments, "--contact-sheet", "0"]) == 0
-    assert not (out / "mine.txt").exists()
     assert not (out / "contact_sheet.png").exists()
 
 

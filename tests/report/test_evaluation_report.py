@@ -35,7 +35,7 @@ def manifest(make_tif: TifMaker, make_record: RecordMaker) -> Manifest:
 def test_the_folder(manifest: Manifest, tmp_path: Path) -> None:
     out = tmp_path / "result"
     summary = evaluate_to_folder(LogitModel(), manifest, MODEL, out, resamples=20, panels=4)
-    assert sorted(path.name for path in out.iterdir()) == [
+    assert sorted(path.name for path in out.glob("[!.]*")) == [
         "calibration.png",
         "chips.csv",
         "counts.npz",
@@ -71,6 +71,8 @@ def test_nothing_is_overwritten_unasked(manifest: Manifest, tmp_path: Path) -> N
     with pytest.raises(OutputExistsError):
         evaluate_to_folder(LogitModel(), manifest, MODEL, out)
     assert (out / "mine.txt").read_text() == "mine"
+    (out / "mine.txt").unlink()
+    evaluate_to_folder(LogitModel(), manifest, MODEL, out, resamples=0)
+    assert list(out.glob("panels*"))
     evaluate_to_folder(LogitModel(), manifest, MODEL, out, resamples=0, panels=0, overwrite=True)
-    assert not (out / "mine.txt").exists()
     assert not list(out.glob("panels*"))

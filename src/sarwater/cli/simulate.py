@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> None:
     for region in regions:
         counts = region["splits"]
         parts = ", ".join(f"{count} {split}" for split, count in counts.items())
-        share = f"{region['water_share']:.1%}"
-        print(f"{region['region']}: {sum(counts.values())} chips ({parts}), water {share}")
+        wet = f"{region['water_share']:.1%}"
+        print(f"{region['region']}: {sum(counts.values())} chips ({parts}), water {wet}")
     print(f"manifest: {result['manifest']}")
     print(f"unseen scenes: {result['scenes']}")

@@ -47,7 +47,7 @@ SIGNATURES: dict[Cover, Signature] = {
     Cover.FOREST: Signature((-8.2, -13.8), (-0.09, -0.09), 0.8),
     Cover.URBAN: Signature((-4.5, -12.0), (-0.05, -0.05), 4.0),
     Cover.SAND: Signature((-19.5, -23.5), (-0.12, -0.12), 1.0),
-    Cover.TARMAC: Signature((-20.0, -26.5), (-0.25, -0.15), 0.5),
+    Cover.TARMAC: Signature((-19.5, -25.5), (-0.22, -0.15), 0.5),
     Cover.SHADOW: Signature((-27.0, -30.0), (0.0, 0.0), 0.5),
     Cover.RIVER: Signature((-20.5, -28.0), (-0.40, -0.20), 0.4),
     Cover.LAKE: Signature((-21.5, -28.5), (-0.40, -0.20), 0.3),

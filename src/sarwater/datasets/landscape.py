@@ -252,7 +252,7 @@ def _airfields(
         angle = rng.uniform(0, np.pi)
         half_length = rng.uniform(70, 160) * scale
         half_width = rng.uniform(2.5, 5.0)
-        apron_width = rng.uniform(12, 30) * scale
+        apron_width = rng.uniform(8, 18) * scale
         reach = int(half_length + 70 * scale + 10)
         top, left = (max(0, int(center[0]) - reach), max(0, int(center[1]) - reach))
         window = np.s_[top : top + 2 * reach, left : left + 2 * reach]
@@ -261,7 +261,7 @@ def _airfields(
         dr, dc = rows[: room.shape[0]] - center[0], cols[:, : room.shape[1]] - center[1]
         along = np.abs(dc * math.cos(angle) + dr * math.sin(angle))
         across = dr * math.cos(angle) - dc * math.sin(angle)
-        apron = (along < half_length * 0.45) & (np.abs(across - 14 - apron_width) < apron_width)
+        apron = (along < half_length * 0.4) & (np.abs(across - 14 - apron_width) < apron_width)
         paved = apron | ((along < half_length) & (np.abs(across) < half_width))
         if (paved & room).sum() < 0.97 * paved.sum():
             continue

@@ -71,7 +71,7 @@ REGIONS: dict[str, RegionSettings] = {
             urban=0.04,
             grass=0.12,
             sand=0.065,
-            tarmac=0.03,
+            tarmac=0.02,
             shadow=0.045,
             bare=0.25,
         ),

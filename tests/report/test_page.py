@@ -1,0 +1,77 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+
+from sarwater.cli import main
+from sarwater.errors import DataError, OutputExistsError
+from sarwater.report.page import write_page
+
+
+def write_run(folder: Path, name: str = "run <1>") -> Path:
+    run = folder / name
+    run.mkdir(parents=True)
+    summary = {
+        "best_epoch": 3,
+        "epochs": 4,
+        "seconds": 12.0,
+        "device": "cpu",
+        "validation": {"f1": 0.912, "iou": 0.838, "threshold": 0.41, "f1_at_half": 0.9},
+    }
+    (run / "train.json").write_text(json.dumps(summary))
+    Figure(figsize=(1, 1)).savefig(run / "curves.png")
+    return run
+
+
+def write_map(folder: Path) -> Path:
+    folder.mkdir()
+    summary = {"scene": "delta", "water": {"km2": 1.25, "px": 12500}, "notes": []}
+    (folder / "delta_summary.json").write_text(json.dumps(summary))
+    Figure(figsize=(1, 1)).savefig(folder / "delta_quicklook.png")
+    return folder
+
+
+def test_a_page_shows_each_result_and_needs_no_network(tmp_path: Path) -> None:
+    out = tmp_path / "page.html"
+    sections = write_page([write_run(tmp_path), write_map(tmp_path / "map")], out)
+    assert [section.kind for section in sections] == ["training", "map"]
+    html = out.read_text()
+    assert "0.912" in html
+    assert "1.25" in html
+    assert html.count("data:image/png;base64,") == 2
+    assert re.search(r"""(src|href)=["'](https?:)?//""", html) is None
+
+
+def test_names_are_escaped(tmp_path: Path) -> None:
+    out = tmp_path / "page.html"
+    write_page([write_run(tmp_path)], out)
+    assert "run &lt;1&gt;" in out.read_text()
+
+
+def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds no result"):
+        write_page([tmp_path], tmp_path / "page.html")
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_a_damaged_result_is_named(tmp_path: Path) -> None:
+    run = write_run(tmp_path)
+    (run / "train.json").write_text("{")
+    with pytest.raises(DataError, match=r"train\.json cannot be read as a result"):
+        write_page([run], tmp_path / "page.html")
+
+
+def test_an_existing_page_is_kept(tmp_path: Path) -> None:
+    out = tmp_path / "page.html"
+    out.write_text("mine")
+    with pytest.raises(OutputExistsError):
+        write_page([write_run(tmp_path)], out)
+    assert out.read_text() == "mine"
+
+
+def test_the_command_says_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "page.html"
+    assert main(["report", str(write_run(tmp_path)), "--out", str(out)]) == 0
+    assert "1 results, 1 pictures" in capsys.readouterr().out
