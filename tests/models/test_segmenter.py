@@ -121,7 +121,6 @@ def test_weights_are_those_of_the_seed() -> None:
         "nope",
         "tu-nope",
         "tu-",
-        "vgg11",
         "densenet121",
         "tu-vgg11",
         "tu-swin_tiny_patch4_window7_224",
