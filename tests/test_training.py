@@ -1,5 +1,6 @@
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -19,11 +20,15 @@ from sarwater.datasets.manifest import (
     write_manifest,
 )
 from sarwater.errors import DataError, ModelError, OutputExistsError
+from sarwater.learner import Learner
+from sarwater.losses.distributed import all_reduce_sum
+from sarwater.losses.modules import build_loss
 from sarwater.models.bundle import load_bundle
+from sarwater.models.segmenter import Segmenter
 from sarwater.raster import write_raster
 from sarwater.run_folder import RunFolder
-from sarwater.training import resume, train
-from sarwater.types import Grid, Units
+from sarwater.training import batch_indices, resume, train
+from sarwater.types import IGNORE, Grid, Units
 
 ENCODER = "tu-mobilenetv3_small_050"
 SIDE = 64
@@ -195,6 +200,75 @@ def test_two_processes_train_and_resume(data: Path, tmp_path: Path) -> None:
     summary = json.loads(RunFolder(out).summary.read_text())
     assert summary["processes"] == 2
     assert np.isfinite(summary["validation"]["f1"])
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_processes_share_the_patches_without_overlap(processes: int) -> None:
+    taken = [batch_indices(4, 5, process, processes) for process in range(processes)]
+    joint = [index for step in range(4) for batches in taken for index in batches[step]]
+    assert joint == list(range(4 * 5 * processes))
+
+
+TERMS = ["cross_entropy", {"name": "focal", "alpha": 0.7}, "tversky", "focal_tversky", "dice"]
+
+
+def small_learner() -> Learner:
+    """Return a learner with frozen batch norm, the same each time."""
+    torch.manual_seed(0)
+    chosen = settings(model={"dropout": 0.0}, loss={"terms": TERMS, "learned_weights": True})
+    network = Segmenter(chosen.model.architecture, bands=2, classes=2)
+    loss = build_loss(chosen.loss.terms, reduce=all_reduce_sum, learned=True)
+    learner = Learner(network, loss)
+    learner.eval()
+    return learner
+
+
+def joint_batch() -> tuple[torch.Tensor, torch.Tensor]:
+    random = torch.Generator().manual_seed(1)
+    image = torch.randn(4, 2, 32, 32, generator=random)
+    target = (torch.rand(4, 32, 32, generator=random) < 0.3).to(torch.uint8)
+    target[0] = 0
+    target[1, 5:] = IGNORE
+    return image, target
+
+
+def gradients(learner: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {
+        name.removeprefix("module."): parameter.grad.clone()
+        for name, parameter in learner.named_parameters()
+        if parameter.grad is not None
+    }
+
+
+def one_of_two(rank: int, port: int, out: str) -> None:
+    """Run half of the joint batch in a process of its own."""
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2
+    )
+    learner = torch.nn.parallel.DistributedDataParallel(small_learner())
+    image, target = joint_batch()
+    half = slice(2 * rank, 2 * rank + 2)
+    learner(image[half], target[half])[0].backward()
+    if rank == 0:
+        torch.save(gradients(learner), out)
+    torch.distributed.destroy_process_group()
+
+
+def test_gradients_of_two_processes_are_those_of_the_joint_batch(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    out = tmp_path / "gradients.pt"
+    torch.multiprocessing.spawn(one_of_two, (port, str(out)), nprocs=2)  # type: ignore[no-untyped-call]
+    learner = small_learner()
+    learner(*joint_batch())[0].backward()
+    alone, together = gradients(learner), torch.load(out, weights_only=True)
+    assert alone.keys() == together.keys()
+    largest = max(float(gradient.abs().max()) for gradient in alone.values())
+    for name, gradient in alone.items():
+        difference = (together[name] - gradient).abs().max()
+        assert difference <= 1e-5 * largest, name
 
 
 def test_early_stopping_ends_a_run_that_no_longer_improves(data: Path, tmp_path: Path) -> None:

@@ -259,14 +259,21 @@ class Run:
         self.data.sampler.observe(places.reshape(-1).numpy(), losses.reshape(-1).numpy())
 
     def _batches(self, patches: PatchDataset) -> Iterator[Patch]:
-        size, rank = self.settings.optimization.batch_size, self.fabric.global_rank
-        starts = [step * self._joint_batch + rank * size for step in range(self.steps)]
-        batches = [list(range(start, start + size)) for start in starts[self.progress.step :]]
-        workers = self.settings.run.workers
+        batches = batch_indices(
+            self.steps,
+            self.settings.optimization.batch_size,
+            self.fabric.global_rank,
+            self.fabric.world_size,
+        )
         # A generator of its own: the loader would draw from the one that dropout uses.
         own = torch.Generator().manual_seed(self.progress.epoch)
         return iter(
-            DataLoader(patches, batch_sampler=batches, num_workers=workers, generator=own)
+            DataLoader(
+                patches,
+                batch_sampler=batches[self.progress.step :],
+                num_workers=self.settings.run.workers,
+                generator=own,
+            )
         )
 
     def _maybe_save(self, asked_to_stop: Callable[[], bool], began: float) -> None:
@@ -402,6 +409,19 @@ class Run:
         best = self.progress.best
         criterion = self.settings.run.criterion
         return f"best {criterion} {best['score']:.3f}" if best else ""
+
+
+def batch_indices(steps: int, size: int, process: int, processes: int) -> list[list[int]]:
+    """Return which of the epoch's patches a process takes at each step.
+
+    The processes take turns in blocks of ``size``, so that together they take the patches that
+    one process with the joint batch would take, and none twice.
+
+    >>> batch_indices(2, 2, 1, 2)
+    [[2, 3], [6, 7]]
+    """
+    starts = [(step * processes + process) * size for step in range(steps)]
+    return [list(range(start, start + size)) for start in starts]
 
 
 def _devices(text: int | str) -> Any:

@@ -1,0 +1,144 @@
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from sarwater import __version__
+from sarwater.cli import COMMANDS, main
+from sarwater.errors import DataError, OutputExistsError, SarwaterError
+
+HEAVY = ("torch", "lightning", "rasterio", "matplotlib", "scipy", "segmentation_models_pytorch")
+
+HELP_OF_ALL = f"""
+import contextlib, io, json, sys
+from sarwater.cli import COMMANDS, main
+found = {{}}
+for command in ("", *COMMANDS):
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        try:
+            main([command, "--help"] if command else ["--help"])
+        except SystemExit as error:
+            code = error.code
+    heavy = [name for name in {HEAVY!r} if name in sys.modules]
+    found[command] = [code, out.getvalue(), heavy]
+print(json.dumps(found))
+"""
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_help_of_every_command_is_there_and_imports_nothing_heavy() -> None:
+    done = python("-W", "error", "-c", HELP_OF_ALL)
+    assert done.stderr == ""
+    found = json.loads(done.stdout)
+    assert set(found) == {"", *COMMANDS}
+    for command, (code, text, heavy) in found.items():
+        assert (command, code, heavy) == (command, 0, [])
+        assert text.startswith(f"usage: sarwater {command}".rstrip())
+        assert "==SUPPRESS==" not in text
+    for command, line in COMMANDS.items():
+        assert f"{command} " in found[""][1]
+        assert line[1:] in " ".join(found[command][1].split())
+
+
+def test_python_m_sarwater() -> None:
+    done = python("-m", "sarwater", "--version")
+    assert (done.returncode, done.stdout) == (0, f"sarwater {__version__}\n")
+    done = python("-m", "sarwater", "split", "no/such.csv", "--out", "never.csv")
+    assert done.returncode == 1
+    assert done.stderr.startswith("sarwater split: error: cannot read the manifest no/such.csv")
+    assert done.stderr.count("\n") == 1
+    assert not Path("never.csv").exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"]])
+def test_without_a_command_the_help_is_shown(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(arguments)
+    assert exit_.value.code == 0
+    text = capsys.readouterr().out
+    assert all(f"{line}\n" in text for line in COMMANDS.values())
+
+
+@pytest.mark.parametrize(
+    "arguments", [["trian"], ["--nope"], ["split"], ["split", "a.csv", "--out", "b", "--sead", "1"]]
+)
+def test_wrong_usage_is_two(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(arguments)
+    assert exit_.value.code == 2
+    assert "usage: sarwater" in capsys.readouterr().err
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch) -> Callable[[BaseException | None], None]:
+    """Make a command ``fake`` that ends as it is told."""
+
+    def make(error: BaseException | None) -> None:
+        def run(args: argparse.Namespace) -> None:
+            print("got", args.word)
+            if error is not None:
+                raise error
+
+        def add_arguments(parser: argparse.ArgumentParser) -> None:
+            parser.add_argument("word")
+
+        module = ModuleType("sarwater.cli.fake")
+        module.add_arguments = add_arguments  # type: ignore[attr-defined]
+        module.run = run  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "sarwater.cli.fake", module)
+        monkeypatch.setitem(COMMANDS, "fake", "a command of the test")
+
+    return make
+
+
+Maker = Callable[[BaseException | None], None]
+
+
+def test_done_is_zero(command: Maker, capsys: pytest.CaptureFixture[str]) -> None:
+    command(None)
+    assert main(["fake", "x"]) == 0
+    assert capsys.readouterr() == ("got x\n", "")
+
+
+@pytest.mark.parametrize(
+    "error", [DataError("too wet"), OutputExistsError("too wet"), SarwaterError("too wet")]
+)
+def test_an_error_on_purpose_is_one_line_and_one(
+    error: SarwaterError, command: Maker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command(error)
+    assert main(["fake", "x"]) == 1
+    assert capsys.readouterr().err == "sarwater fake: error: too wet\n"
+
+
+def test_an_interruption_is_130(command: Maker, capsys: pytest.CaptureFixture[str]) -> None:
+    command(KeyboardInterrupt())
+    assert main(["fake", "x"]) == 130
+    assert capsys.readouterr().err == "sarwater fake: interrupted\n"
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("oh"), ValueError("oh")])
+def test_an_unexpected_error_keeps_its_traceback(error: Exception, command: Maker) -> None:
+    command(error)
+    with pytest.raises(type(error), match="oh"):
+        main(["fake", "x"])
+
+
+def test_the_arguments_of_the_process_are_the_default(
+    command: Maker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command(None)
+    monkeypatch.setattr(sys, "argv", ["sarwater", "fake", "y"])
+    assert main() == 0
+    assert capsys.readouterr().out == "got y\n"
