@@ -171,6 +171,17 @@ def test_a_patch_is_the_same_whoever_asks_for_it_and_when(
         assert not torch.equal(other[1]["image"], first[1]["image"])
 
 
+def test_every_patch_is_changed_in_a_way_of_its_own(records: list[ChipRecord]) -> None:
+    normalizer = Normalizer(Normalization.DATASET, Units.DB, STATISTICS)
+    gain = AugmentationSettings(flips=False, rotations=False, gain_db=3)
+    plain, changed = (dataset(records, normalizer, augmentation=each) for each in (OFF, gain))
+    gains = {
+        round(float((changed[index]["image"] - plain[index]["image"])[0].abs().max()), 4)
+        for index in range(len(plain))
+    }
+    assert len(gains) == len(plain)
+
+
 def test_workers_give_the_patches_of_the_process_itself(records: list[ChipRecord]) -> None:
     normalizer = Normalizer(Normalization.DATASET, Units.DB, STATISTICS)
     data = dataset(records, normalizer, augmentation=ALL, strategy="uniform", per_epoch=6)

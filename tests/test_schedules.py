@@ -89,6 +89,12 @@ def test_the_lowest_rate_may_be_zero(schedule: str) -> None:
     assert rates(20, schedule=schedule, min_learning_rate=0)[-1] == pytest.approx(0, abs=1e-15)
 
 
+@pytest.mark.parametrize("schedule", ["one_cycle", "cosine"])
+def test_a_rate_below_the_lowest_one_does_not_rise(schedule: str) -> None:
+    found = rates(10, schedule=schedule, learning_rate=1e-8, min_learning_rate=1e-6, warmup=0)
+    assert found == pytest.approx([1e-8] * 11)
+
+
 def test_plateau_falls_by_tens_to_the_lowest_rate() -> None:
     _, schedule = planned(
         1000,

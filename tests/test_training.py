@@ -260,7 +260,7 @@ def test_gradients_of_two_processes_are_those_of_the_joint_batch(tmp_path: Path)
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     out = tmp_path / "gradients.pt"
-    torch.multiprocessing.spawn(one_of_two, (port, str(out)), nprocs=2)  # type: ignore[no-untyped-call]
+    torch.multiprocessing.spawn(one_of_two, (port, str(out)), nprocs=2)  # type: ignore[attr-defined,no-untyped-call]
     learner = small_learner()
     learner(*joint_batch())[0].backward()
     alone, together = gradients(learner), torch.load(out, weights_only=True)

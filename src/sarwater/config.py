@@ -3,7 +3,7 @@
 import enum
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import (
@@ -13,7 +13,6 @@ from pydantic import (
     Field,
     ValidationError,
     field_validator,
-    model_validator,
 )
 
 from sarwater.errors import ConfigError, nearest
@@ -157,7 +156,7 @@ class OptimizationSettings(_Settings):
     learning_rate: float = Field(1e-3, gt=0)
     """The highest learning rate."""
     min_learning_rate: float = Field(1e-6, ge=0)
-    """The lowest learning rate of cosine, one_cycle and plateau."""
+    """The lowest learning rate of cosine, one_cycle and plateau; not above the highest."""
     weight_decay: float = Field(1e-2, ge=0)
     """Of convolution kernels; norms, biases and learned loss weights have none."""
     schedule: Literal["constant", "cosine", "one_cycle", "plateau"] = "one_cycle"
@@ -172,15 +171,6 @@ class OptimizationSettings(_Settings):
     """Decay a step of an exponential average of the weights, which is then what is used."""
     clip_norm: float | None = Field(1.0, gt=0)
     """Largest norm of the gradient."""
-
-    @model_validator(mode="after")
-    def _falls(self) -> Self:
-        if self.schedule != "constant" and self.min_learning_rate > self.learning_rate:
-            raise ValueError(
-                f"min_learning_rate {self.min_learning_rate:g} is above learning_rate "
-                f"{self.learning_rate:g}; lower it"
-            )
-        return self
 
 
 class RunSettings(_Settings):

@@ -43,7 +43,8 @@ class Schedule:
         self._optimizer = optimizer
         self._plateau: ReduceLROnPlateau | None = None
         self._by_step: LambdaLR | None = None
-        high, low = settings.learning_rate, settings.min_learning_rate
+        high = settings.learning_rate
+        low = min(settings.min_learning_rate, high)
         if settings.schedule == "plateau":
             self._plateau = ReduceLROnPlateau(
                 optimizer, "max", _PLATEAU_FACTOR, settings.plateau_patience, min_lr=low
