@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from sarwater.counts import ThresholdCounts, confusion_matrix, count
-from sarwater.evaluation import ChipPixels, Evaluation, MissingRadar, ModelIdentity
+from sarwater.evaluation.chips import ChipPixels, Evaluation, MissingRadar, ModelIdentity
+from sarwater.evaluation.counts import ThresholdCounts, confusion_matrix, count
 from sarwater.normalize import BandStatistics
 from sarwater.types import AnyArray, Chip, FloatArray
 

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from sarwater.cli import main
-from sarwater.evaluation_files import write_evaluation
-from sarwater.evaluation_summary import summarize
+from sarwater.evaluation.files import write_evaluation
+from sarwater.evaluation.summary import summarize
 from tests.evaluation_cases import random_evaluation
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from sarwater.cli import main
-from sarwater.counts import THRESHOLDS
 from sarwater.datasets.manifest import Manifest, read_manifest, write_manifest
-from sarwater.evaluation_files import read_evaluation
+from sarwater.evaluation.counts import THRESHOLDS
+from sarwater.evaluation.files import read_evaluation
 from sarwater.models.architecture import Architecture
 from sarwater.models.bundle import Bundle, load_bundle, save_bundle
 from sarwater.models.segmenter import Segmenter

@@ -16,7 +16,7 @@ from sarwater.models.bundle import Bundle, ModelInfo, load_bundle, save_bundle
 from sarwater.models.segmenter import Segmenter
 from sarwater.normalize import BandStatistics, Normalization, Normalizer
 from sarwater.types import Units
-from tests.test_checkpoint import Touch
+from tests.training.test_checkpoint import Touch
 
 ARCHITECTURE = Architecture(
     encoder="tu-mobilenetv3_small_050", decoder_channels=8, detail_channels=4

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sarwater.errors import ModelError
 from sarwater.models.pretrained import load_encoder_weights
-from tests.test_checkpoint import Touch
+from tests.training.test_checkpoint import Touch
 
 NAME = "mobilenetv3_small_050"
 FIRST = "conv_stem.weight"

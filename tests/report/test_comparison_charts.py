@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from sarwater.comparison import compare
+from sarwater.evaluation.comparison import compare
 from sarwater.report.comparison_charts import (
     compared_precision_recall,
     compared_thresholds,

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from sarwater.evaluation_summary import summarize
+from sarwater.evaluation.summary import summarize
 from sarwater.report.evaluation_charts import (
     calibration_chart,
     domains_chart,

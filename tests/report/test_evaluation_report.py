@@ -6,8 +6,8 @@ import pytest
 
 from sarwater.datasets.manifest import Manifest
 from sarwater.errors import DataError, OutputExistsError
-from sarwater.evaluation_files import read_evaluation
-from sarwater.evaluation_summary import summarize
+from sarwater.evaluation.files import read_evaluation
+from sarwater.evaluation.summary import summarize
 from sarwater.normalize import BandStatistics
 from sarwater.report.evaluation_report import evaluate_to_folder
 from sarwater.types import Chip, FloatArray

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sarwater.map_outputs import MappedRows, Thumbnail
+from sarwater.mapping.outputs import MappedRows, Thumbnail
 from sarwater.palette import WATER, rgb
 from sarwater.report.map_charts import draw_quicklook
 from sarwater.types import Grid, Units

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from sarwater.counts import confusion_matrix
-from sarwater.evaluation import Observed
+from sarwater.evaluation.chips import Observed
+from sarwater.evaluation.counts import confusion_matrix
 from sarwater.report.panels import ROWS, WorstPanels
 from sarwater.types import Chip, Grid, Units
 

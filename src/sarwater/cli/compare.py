@@ -30,10 +30,10 @@ def run(args: argparse.Namespace) -> None:
     """Compare, write the folder and print the tables."""
     import json
 
-    from sarwater.comparison import compare
-    from sarwater.comparison_files import format_comparison, write_comparison
     from sarwater.errors import ConfigError
-    from sarwater.evaluation_files import read_evaluation
+    from sarwater.evaluation.comparison import compare
+    from sarwater.evaluation.comparison_files import format_comparison, write_comparison
+    from sarwater.evaluation.files import read_evaluation
     from sarwater.files import atomic_folder
     from sarwater.report.comparison_charts import write_comparison_charts
 

@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Evaluate, write the folder and print the table."""
     from sarwater.datasets.manifest import read_manifest
-    from sarwater.evaluation import MissingRadar, ModelIdentity
+    from sarwater.evaluation.chips import MissingRadar, ModelIdentity
     from sarwater.files import refuse_existing
     from sarwater.models.bundle import load_bundle
     from sarwater.report.evaluation_report import evaluate_to_folder
@@ -82,8 +82,8 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    from sarwater.counts import threshold_index
     from sarwater.errors import ConfigError
+    from sarwater.evaluation.counts import threshold_index
 
     wrong = [
         f"--{name.replace('_', '-')} must be {least} or more, found {getattr(args, name)}"
@@ -99,7 +99,7 @@ def _check(args: argparse.Namespace) -> None:
 def _print(summary: dict[str, object], out: Path, *, as_json: bool) -> None:
     import json
 
-    from sarwater.evaluation_files import format_result
+    from sarwater.evaluation.files import format_result
 
     if as_json:
         short = {name: value for name, value in summary.items() if name != "curve"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sarwater.cli.prediction_options import add_prediction_options, predictor_for
 
 if TYPE_CHECKING:
-    from sarwater.map_inputs import SceneSource
+    from sarwater.mapping.inputs import SceneSource
 
 _UNITS = ("db", "linear", "amplitude", "8bit", "other")
 
@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> None:
     """Map the scenes, and print what was found."""
     sources = _sources(args)
 
-    from sarwater.mapping import MapOptions, check_outputs, map_scenes
+    from sarwater.mapping.scenes import MapOptions, check_outputs, map_scenes
     from sarwater.models.bundle import load_bundle
     from sarwater.report.map_charts import draw_quicklook
 
@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _sources(args: argparse.Namespace) -> "list[SceneSource]":
-    from sarwater.map_inputs import SceneSource
+    from sarwater.mapping.inputs import SceneSource
     from sarwater.types import Units
 
     pair = [(name, file) for name, file in (("VV", args.vv), ("VH", args.vh)) if file is not None]

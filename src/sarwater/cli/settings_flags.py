@@ -40,6 +40,15 @@ def add_settings(parser: argparse.ArgumentParser, kind: type[BaseModel]) -> None
             )
 
 
+def given_settings(args: argparse.Namespace) -> dict[str, str]:
+    """Return the settings that were given as flags: text by ``concern.name``."""
+    return {
+        name.removeprefix(_PREFIX): value
+        for name, value in vars(args).items()
+        if name.startswith(_PREFIX)
+    }
+
+
 def read_settings(args: argparse.Namespace, kind: type[Settings]) -> Settings:
     """Build settings from ``--config`` and flags; all problems of both are named at once.
 
@@ -48,11 +57,7 @@ def read_settings(args: argparse.Namespace, kind: type[Settings]) -> Settings:
     """
     values = read_yaml(args.config) if args.config else {}
     source = str(args.config) if args.config else "command line"
-    given = {
-        name.removeprefix(_PREFIX): value
-        for name, value in vars(args).items()
-        if name.startswith(_PREFIX)
-    }
+    given = given_settings(args)
     if given and args.config:
         source += " and command line"
     for path, text in given.items():

@@ -3,14 +3,14 @@
 import argparse
 from pathlib import Path
 
-from sarwater.cli.settings_flags import add_settings, read_settings
+from sarwater.cli.settings_flags import add_settings, given_settings, read_settings
 from sarwater.config import TrainSettings
-from sarwater.errors import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("manifest", type=Path, nargs="?", help="table of chips (sarwater index)")
+    parser.set_defaults(usage_error=parser.error)
+    parser.add_argument("manifest", type=Path, help="table of chips (sarwater index)")
     parser.add_argument("--out", type=Path, metavar="RUN", help="folder to write")
     parser.add_argument(
         "--resume", type=Path, metavar="RUN", help="go on with this run from its last checkpoint"
@@ -21,14 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train, or go on with a run."""
+    if (args.out is None) == (args.resume is None):
+        args.usage_error("give --out RUN to start a run, or --resume RUN to go on with one")
+    if args.resume is not None and (args.config or given_settings(args)):
+        args.usage_error("a run goes on with its own settings: give none with --resume")
     settings = read_settings(args, TrainSettings)
-    if args.manifest is None or (args.out is None) == (args.resume is None):
-        raise ConfigError(
-            "expected `sarwater train MANIFEST --out RUN` to start, or "
-            "`sarwater train MANIFEST --resume RUN` to go on"
-        )
     from sarwater.datasets.manifest import read_manifest
-    from sarwater.training import resume, train
+    from sarwater.training.start import resume, train
 
     manifest = read_manifest(args.manifest)
     if args.resume is not None:

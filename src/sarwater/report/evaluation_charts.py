@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from sarwater.counts import DoubleArray
+from sarwater.evaluation.counts import DoubleArray
 
 SCORE_COLORS = {"precision": "#E69F00", "recall": "#CC79A7", "f1": "#0072B2", "iou": "#009E73"}
 SCORE_NAMES = {"precision": "precision", "recall": "recall", "f1": "F1", "iou": "IoU"}

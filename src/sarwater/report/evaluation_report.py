@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from sarwater.datasets.manifest import Manifest
-from sarwater.evaluation import MissingRadar, ModelIdentity, Predicts, evaluate
-from sarwater.evaluation_files import write_evaluation
-from sarwater.evaluation_summary import summarize
+from sarwater.evaluation.chips import MissingRadar, ModelIdentity, Predicts, evaluate
+from sarwater.evaluation.files import write_evaluation
+from sarwater.evaluation.summary import summarize
 from sarwater.files import atomic_folder
 from sarwater.normalize import Normalizer
 from sarwater.report.evaluation_charts import write_charts

@@ -5,7 +5,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from sarwater.map_outputs import Thumbnail
+from sarwater.mapping.outputs import Thumbnail
 from sarwater.report.images import NO_DATA, class_color, class_picture, sar_composite
 from sarwater.types import IGNORE, Chip, Grid
 

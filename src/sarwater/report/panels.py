@@ -10,7 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from sarwater.evaluation import Observed
+from sarwater.evaluation.chips import Observed
+from sarwater.evaluation.scores import plain, scores
 from sarwater.report.images import (
     FALSE_NEGATIVE,
     FALSE_POSITIVE,
@@ -23,7 +24,6 @@ from sarwater.report.images import (
     gray_view,
     sar_composite,
 )
-from sarwater.scores import plain, scores
 from sarwater.types import ByteArray, Units
 
 ROWS = 6

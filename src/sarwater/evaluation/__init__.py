@@ -1,0 +1,1 @@
+"""Evaluation: from predictions to counts, scores, thresholds and intervals."""

@@ -1,0 +1,215 @@
+"""The folder of an evaluation: written for people and programs, read back to compare.
+
+============== ==================================================================================
+evaluation.json  all scores, rules and the curve
+table.txt        precision, recall, F1 and IoU at .1 ... .8, as it is printed
+chips.csv        a row a chip
+counts.npz       the histograms of each chip; everything can be computed anew from them
+============== ==================================================================================
+"""
+
+import csv
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sarwater.errors import DataError
+from sarwater.evaluation.chips import ChipPixels, Evaluation, MissingRadar, ModelIdentity
+from sarwater.evaluation.counts import ThresholdCounts
+from sarwater.evaluation.summary import chip_rows
+from sarwater.files import write_json, write_text
+
+SUMMARY = "evaluation.json"
+COUNTS = "counts.npz"
+CHIPS = "chips.csv"
+TABLE = "table.txt"
+
+
+def write_evaluation(folder: Path, evaluation: Evaluation, summary: Mapping[str, Any]) -> None:
+    """Write the four files of an evaluation into an existing folder."""
+    write_json(folder / SUMMARY, dict(summary))
+    write_text(folder / TABLE, format_table(summary["table"]) + "\n")
+    write_text(folder / CHIPS, csv_text(chip_rows(evaluation)))
+    counts = evaluation.counts
+    np.savez_compressed(
+        folder / COUNTS,
+        positives=counts.positives,
+        negatives=counts.negatives,
+        positive_sums=counts.positive_sums,
+        negative_sums=counts.negative_sums,
+        confusion=evaluation.confusion,
+        evaluation=np.frombuffer(json.dumps(_header(evaluation)).encode(), np.uint8),
+    )
+
+
+def read_evaluation(folder: str | Path) -> Evaluation:
+    """Read the counts of an evaluation back.
+
+    Raises:
+        DataError: the folder holds no evaluation, or a damaged one.
+    """
+    path = Path(folder) / COUNTS
+    if not path.is_file():
+        raise DataError(
+            f"{folder} holds no evaluation (no {COUNTS}); give the --out folder of "
+            "`sarwater evaluate`"
+        )
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            header = json.loads(arrays["evaluation"].tobytes())
+            counts = ThresholdCounts(
+                arrays["positives"],
+                arrays["negatives"],
+                arrays["positive_sums"],
+                arrays["negative_sums"],
+            )
+            return _evaluation(header, counts, arrays["confusion"])
+    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{path} is damaged ({error}); evaluate anew") from error
+
+
+def format_table(rows: Sequence[Mapping[str, float | None]]) -> str:
+    """Set the table of thresholds as text.
+
+    >>> print(format_table([{"threshold": 0.1, "precision": 0.5, "recall": 1, "f1": 2 / 3,
+    ...                      "iou": None}]))
+    threshold  precision  recall      F1     IoU
+          0.1      0.500   1.000   0.667       -
+    """
+    lines = ["threshold  precision  recall      F1     IoU"]
+    for row in rows:
+        cells = [three_digits(row[name]) for name in ("precision", "recall", "f1", "iou")]
+        lines.append(
+            f"{row['threshold']:9.1f}  {cells[0]:>9}  {cells[1]:>6}  {cells[2]:>6}  {cells[3]:>6}"
+        )
+    return "\n".join(lines)
+
+
+def format_points(summary: Mapping[str, Any]) -> str:
+    """Set the scores at the model's threshold, at .5 and at the best as text."""
+    titles = {"chosen": "model's threshold", "half": "at .5", "best": "best here (optimistic)"}
+    lines = [f"{'':24}threshold  precision  recall  F1 [95 % interval]       IoU"]
+    for name, point in summary["operating_points"].items():
+        pooled = point["pooled"]
+        bounds = pooled["f1"]["interval"]
+        within = f" [{bounds[0]:.3f}, {bounds[1]:.3f}]" if bounds else ""
+        lines.append(
+            f"{titles[name]:24}{point['threshold']:9.3f}  "
+            f"{three_digits(pooled['precision']['value']):>9}  "
+            f"{three_digits(pooled['recall']['value']):>6}  "
+            f"{three_digits(pooled['f1']['value']) + within:<23}"
+            f"{three_digits(pooled['iou']['value']):>6}"
+        )
+    return "\n".join(lines)
+
+
+def format_result(summary: Mapping[str, Any]) -> str:
+    """Set what a person wants to know first as text: rules, table, scores, domains."""
+    data, pixels = summary["data"], summary["pixels"]
+    chosen = summary["operating_points"]["chosen"]
+    lines = [
+        f"{data['chips']} chips, {pixels['counted']:,} pixels that count, "
+        f"{pixels['water']:,} of them water ({pixels['water'] / pixels['counted']:.1%})",
+        f"counted: {summary['rules']['counted']}",
+    ]
+    if pixels["water_without_radar"]:
+        lines.append(
+            f"labelled water without radar: {pixels['water_without_radar']:,} pixels "
+            f"({pixels['water_without_radar_share']:.1%} of the labelled water)"
+        )
+    if data["not_counted"]:
+        lines.append(f"left out: {', '.join(data['not_counted'])}")
+    lines += ["", format_table(summary["table"]), "", format_points(summary)]
+    lines.append(f"\nthreshold {chosen['threshold']:g}: {chosen['criterion']}")
+    if len(chosen["domains"]) > 1:
+        for name, scores in chosen["domains"].items():
+            lines.append(f"  {name}: F1 {_bounded(scores['f1'])}, IoU {_bounded(scores['iou'])}")
+    mean = chosen["per_chip"]
+    lines.append(
+        f"mean over {mean['chips']} chips with water: F1 {_bounded(mean['f1'])}, "
+        f"IoU {_bounded(mean['iou'])}"
+    )
+    lines.append(f"average precision {_bounded(summary['average_precision'])}")
+    lines.append(_false_alarms(chosen["false_alarms"]))
+    return "\n".join(lines)
+
+
+def _false_alarms(found: Mapping[str, Any]) -> str:
+    chips = found["chips_without_water"]
+    if not chips:
+        return "every chip has water"
+    area = "" if found["area_m2"] is None else f", {found['area_m2'] / 1e6:.3f} km2"
+    return (
+        f"{chips} chips without water: {found['pixels']:,} pixels of false alarms "
+        f"({found['share']:.2%}{area})"
+    )
+
+
+def _bounded(score: Mapping[str, Any]) -> str:
+    bounds = score["interval"]
+    within = f" [{bounds[0]:.3f}, {bounds[1]:.3f}]" if bounds else ""
+    return three_digits(score["value"]) + within
+
+
+def three_digits(value: float | None) -> str:
+    """Set a score with three digits, ``-`` where it is undefined."""
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _header(evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        "format": 1,
+        "model": asdict(evaluation.model),
+        "data": evaluation.data,
+        "split": evaluation.split,
+        "missing_radar": evaluation.missing_radar.value,
+        "groups": evaluation.groups,
+        "threshold": evaluation.threshold,
+        "criterion": evaluation.criterion,
+        "chips": [asdict(chip) for chip in evaluation.chips],
+        "not_counted": dict(evaluation.not_counted),
+        "left_out": [asdict(chip) for chip in evaluation.left_out],
+    }
+
+
+def _evaluation(header: dict[str, Any], counts: ThresholdCounts, confusion: Any) -> Evaluation:
+    if header.pop("format") != 1:
+        raise ValueError("it was written by a newer sarwater")
+    model = header.pop("model")
+    rule = MissingRadar(header.pop("missing_radar"))
+    chips = tuple(ChipPixels(**chip) for chip in header.pop("chips"))
+    left_out = tuple(ChipPixels(**chip) for chip in header.pop("left_out"))
+    if len(chips) != len(counts.positives):
+        raise ValueError(f"{len(chips)} chips but counts of {len(counts.positives)}")
+    return Evaluation(
+        model=ModelIdentity(**{**model, "classes": tuple(model["classes"])}),
+        missing_radar=rule,
+        chips=chips,
+        left_out=left_out,
+        counts=counts,
+        confusion=confusion,
+        **header,
+    )
+
+
+def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Set rows of equal columns as CSV: six digits, an empty cell for None."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: _cell(value) for name, value in row.items()})
+    return out.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else value

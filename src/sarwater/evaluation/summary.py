@@ -1,0 +1,287 @@
+"""From the counts of an evaluation to its scores, as plain data ready for JSON."""
+
+from typing import Any
+
+import numpy as np
+
+from sarwater import __version__
+from sarwater.evaluation.bootstrap import (
+    CONFIDENCE,
+    average_precision_samples,
+    mean_samples,
+    pooled_samples,
+    resample_weights,
+    with_interval,
+)
+from sarwater.evaluation.chips import ChipPixels, Evaluation
+from sarwater.evaluation.counts import THRESHOLDS, DoubleArray, ThresholdCounts, threshold_index
+from sarwater.evaluation.scores import (
+    METRICS,
+    Scores,
+    average_precision,
+    calibration,
+    choose_threshold,
+    class_scores,
+    curve,
+    plain,
+    plain_list,
+    scores,
+    threshold_table,
+)
+
+RULES = {
+    "positive": "water is every class but the first; a pixel is called water where the "
+    "probability of those classes together is at or above the threshold (both float32)",
+    "pooled": "counts of all chips are added before scores are taken",
+    "per_chip": "mean over chips with water of the chip's own score; a score that is undefined "
+    "in a chip leaves that chip out; chips without water have a false-alarm area instead",
+    "intervals": f"{CONFIDENCE:.0%} percentile bootstrap, chips drawn with replacement, within "
+    "each domain for a domain's scores; null for fewer than two chips",
+    "undefined": "null: division of nothing by nothing",
+}
+"""How numbers in a summary are meant."""
+
+
+def summarize(evaluation: Evaluation, *, resamples: int = 1000, seed: int = 0) -> dict[str, Any]:
+    """Compute all scores of an evaluation.
+
+    Args:
+        evaluation: the counts.
+        resamples: number of bootstrap resamples; 0 leaves the intervals out.
+        seed: of the bootstrap.
+
+    Returns:
+        Plain data: what was evaluated, by which rules, scores at the model's threshold, at .5 and
+        at the best one of this very split, the table .1 ... .8, the curve, calibration.
+    """
+    pooled = evaluation.counts.pooled()
+    found = curve(pooled)
+    weights = _weights(len(evaluation.chips), resamples, (seed,))
+    precision = with_interval(
+        average_precision(pooled.positives, pooled.negatives),
+        None if weights is None else average_precision_samples(evaluation.counts, weights),
+    )
+    return {
+        "format": 1,
+        "sarwater": __version__,
+        "model": {
+            "name": evaluation.model.name,
+            "hash": evaluation.model.hash,
+            "classes": list(evaluation.model.classes),
+            "threshold": evaluation.model.threshold,
+            "threshold_criterion": evaluation.model.criterion,
+        },
+        "data": _data(evaluation),
+        "rules": {
+            "missing_radar": evaluation.missing_radar.value,
+            "counted": evaluation.missing_radar.sentence,
+            "normalization": evaluation.groups,
+            **RULES,
+        },
+        "bootstrap": {"resamples": resamples, "seed": seed, "confidence": CONFIDENCE},
+        "pixels": _pixels(evaluation, pooled),
+        "operating_points": {
+            name: operating_point(evaluation, threshold, text, resamples, seed)
+            for name, (threshold, text) in _thresholds(evaluation, pooled).items()
+        },
+        "average_precision": precision,
+        "calibration": _calibration(pooled),
+        "table": threshold_table(found),
+        "classes": _classes(evaluation),
+        "curve": {
+            "threshold": [i / 1000 for i in range(1, len(THRESHOLDS) + 1)],
+            **{name: plain_list(getattr(found, name)) for name in METRICS},
+        },
+    }
+
+
+def operating_point(
+    evaluation: Evaluation, threshold: float, criterion: str, resamples: int, seed: int
+) -> dict[str, Any]:
+    """Return the scores at one threshold: pooled, by domain and by chip, with intervals."""
+    index = threshold_index(threshold)
+    counts = evaluation.counts
+    domains = list(dict.fromkeys(chip.domain for chip in evaluation.chips))
+    names = np.array([chip.domain for chip in evaluation.chips])
+    by_chip = chip_scores(counts, index)
+    weights = _weights(len(names), resamples, (seed,))
+    return {
+        "threshold": threshold,
+        "criterion": criterion,
+        "pooled": _pooled(counts, weights, index),
+        "per_chip": {
+            "chips": int(np.count_nonzero(counts.water)),
+            **{
+                name: with_interval(
+                    _mean(getattr(by_chip, name)),
+                    None if weights is None else mean_samples(getattr(by_chip, name), weights),
+                )
+                for name in METRICS
+            },
+        },
+        "domains": {
+            domain: {
+                "chips": int((names == domain).sum()),
+                "water": int(counts.water[names == domain].sum()),
+                **_pooled(
+                    counts[names == domain],
+                    _weights(int((names == domain).sum()), resamples, (seed, number)),
+                    index,
+                ),
+            }
+            for number, domain in enumerate(domains, 1)
+        },
+        "false_alarms": _false_alarms(evaluation.chips, counts, index),
+    }
+
+
+def chip_scores(counts: ThresholdCounts, index: int) -> Scores:
+    """Return each chip's own scores [chip] at a threshold; nan in chips without water."""
+    tp, fp, fn, _ = counts_at(counts, index)
+    found = scores(tp, fp, fn)
+    dry = counts.water == 0
+    return Scores(*(np.where(dry, np.nan, getattr(found, name)) for name in METRICS))
+
+
+def counts_at(
+    counts: ThresholdCounts, index: int
+) -> tuple[DoubleArray, DoubleArray, DoubleArray, DoubleArray]:
+    """Return TP, FP, FN and TN [...] at one threshold (without the whole curve)."""
+    tp = counts.positives[..., index + 1 :].sum(axis=-1)
+    fp = counts.negatives[..., index + 1 :].sum(axis=-1)
+    return tp, fp, counts.water - tp, counts.land - fp
+
+
+def chip_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Return a row a chip at the evaluation's threshold, None where a value is undefined."""
+    index = threshold_index(evaluation.threshold)
+    found = chip_scores(evaluation.counts, index)
+    tp, fp, fn, tn = counts_at(evaluation.counts, index)
+    rows = []
+    for i, chip in enumerate(evaluation.chips):
+        is_dry = tp[i] + fn[i] == 0
+        area = chip.pixel_area
+        rows.append(
+            {
+                "id": chip.id,
+                "domain": chip.domain,
+                "water_share": float((tp[i] + fn[i]) / chip.counted),
+                **{name: plain(getattr(found, name)[i]) for name in METRICS},
+                "tp": int(tp[i]),
+                "fp": int(fp[i]),
+                "fn": int(fn[i]),
+                "tn": int(tn[i]),
+                "false_alarm_px": int(fp[i]) if is_dry else None,
+                "false_alarm_m2": float(fp[i] * area) if is_dry and area is not None else None,
+                "pixels": chip.total,
+                "labelled": chip.labelled,
+                "counted": chip.counted,
+                "labelled_without_radar": chip.without_radar,
+                "water_without_radar": chip.water_without_radar,
+            }
+        )
+    return rows
+
+
+def _weights(chips: int, resamples: int, seed: tuple[int, ...]) -> DoubleArray | None:
+    """Return resampling weights, or None where intervals would mean nothing."""
+    return resample_weights(chips, resamples, seed) if resamples and chips > 1 else None
+
+
+def _thresholds(evaluation: Evaluation, pooled: ThresholdCounts) -> dict[str, tuple[float, str]]:
+    points = {
+        "chosen": (evaluation.threshold, evaluation.criterion),
+        "half": (0.5, "fixed at .5"),
+    }
+    if pooled.water:
+        best, text = choose_threshold(pooled, "f1")
+        points["best"] = (best, f"optimistic: {text}, chosen on the very pixels it is scored on")
+    return points
+
+
+def _pooled(counts: ThresholdCounts, weights: DoubleArray | None, index: int) -> dict[str, Any]:
+    tp, fp, fn, tn = (int(x.sum()) for x in counts_at(counts, index))
+    found = scores(tp, fp, fn)
+    samples = {} if weights is None else pooled_samples(counts, weights, index)
+    by_score = {name: with_interval(getattr(found, name), samples.get(name)) for name in METRICS}
+    return {**by_score, "tp": tp, "fp": fp, "fn": fn, "tn": tn}
+
+
+def _false_alarms(
+    chips: tuple[ChipPixels, ...], counts: ThresholdCounts, index: int
+) -> dict[str, Any]:
+    dry = np.flatnonzero(counts.water == 0)
+    _, fp, _, tn = counts_at(counts[dry], index)
+    areas = [chips[i].pixel_area for i in dry]
+    known = [n * area for n, area in zip(fp, areas, strict=True) if area is not None]
+    pixels = int(fp.sum())
+    return {
+        "chips_without_water": len(dry),
+        "chips_with_false_alarms": int(np.count_nonzero(fp)),
+        "pixels": pixels,
+        "share": pixels / int((fp + tn).sum()) if len(dry) else None,
+        "area_m2": float(sum(known)) if len(dry) and len(known) == len(dry) else None,
+    }
+
+
+def _data(evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        "manifest": evaluation.data,
+        "split": evaluation.split,
+        "domains": list(dict.fromkeys(chip.domain for chip in evaluation.chips)),
+        "chips": len(evaluation.chips),
+        "chips_without_water": int(np.count_nonzero(evaluation.counts.water == 0)),
+        "not_counted": dict(evaluation.not_counted),
+    }
+
+
+def _pixels(evaluation: Evaluation, pooled: ThresholdCounts) -> dict[str, Any]:
+    chips = evaluation.chips + evaluation.left_out
+    water_without_radar = sum(chip.water_without_radar for chip in chips)
+    water = int(pooled.water)
+    if evaluation.missing_radar.value == "exclude":
+        labelled_water = water + water_without_radar
+    else:
+        labelled_water = water
+    return {
+        "total": sum(chip.total for chip in chips),
+        "labelled": sum(chip.labelled for chip in chips),
+        "counted": sum(chip.counted for chip in chips),
+        "water": water,
+        "labelled_without_radar": sum(chip.without_radar for chip in chips),
+        "water_without_radar": water_without_radar,
+        "water_without_radar_share": water_without_radar / max(1, labelled_water),
+    }
+
+
+def _calibration(pooled: ThresholdCounts) -> dict[str, Any]:
+    found = calibration(pooled)
+    return {
+        "expected_error": found.expected_error,
+        "brier": found.brier,
+        "edges": found.edges.tolist(),
+        "pixels": found.pixels.tolist(),
+        "predicted": plain_list(found.predicted),
+        "observed": plain_list(found.observed),
+    }
+
+
+def _classes(evaluation: Evaluation) -> dict[str, Any]:
+    matrix = evaluation.confusion.sum(axis=0)
+    found = class_scores(matrix)
+    ious = found.iou[np.isfinite(found.iou)]
+    return {
+        "confusion_matrix": matrix.tolist(),
+        "rows": "true class",
+        "columns": "predicted class",
+        "mean_iou": plain(ious.mean()) if ious.size else None,
+        "scores": {
+            name: {metric: plain(getattr(found, metric)[i]) for metric in METRICS}
+            for i, name in enumerate(evaluation.model.classes)
+        },
+    }
+
+
+def _mean(values: DoubleArray) -> float:
+    defined = values[np.isfinite(values)]
+    return float(defined.mean()) if defined.size else float("nan")

@@ -1,0 +1,61 @@
+"""Checkpoints of a training run: whole or not at all, and opened without running code."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sarwater.errors import ModelError
+from sarwater.files import atomic_path
+
+_FORMAT = 1
+
+
+@dataclass
+class Progress:
+    """Where a run is, and the best that it has reached."""
+
+    epoch: int = 0
+    step: int = 0
+    """Steps done in the epoch."""
+    history: list[dict[str, float]] = field(default_factory=list)
+    """A row an epoch."""
+    sampling: list[dict[str, Any]] = field(default_factory=list)
+    """What the sampler drew, a report an epoch."""
+    sums: dict[str, float] = field(default_factory=dict)
+    """Sums over the epoch's steps so far."""
+    seen: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    """Places and losses of the epoch's patches so far."""
+    best: dict[str, Any] | None = None
+    """Validation, epoch and weights of the best checkpoint."""
+    stale: int = 0
+    """Epochs since then."""
+    seconds: float = 0.0
+    """Time spent, by all sessions of the run."""
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write a state of tensors, numbers, texts, lists and dicts, replacing the former one."""
+    with atomic_path(path, overwrite=True) as aside:
+        torch.save({"format": _FORMAT, **state}, aside)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a state.
+
+    Raises:
+        ModelError: no such file, a damaged one, or one with more than plain data in it.
+    """
+    if not path.is_file():
+        raise ModelError(
+            f"there is no checkpoint {path}: nothing to resume; start the run without --resume"
+        )
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise ModelError(f"the checkpoint {path} cannot be read: {error}") from error
+    if not isinstance(state, dict) or state.get("format") != _FORMAT:
+        raise ModelError(f"{path} is no checkpoint of this version of sarwater")
+    return state

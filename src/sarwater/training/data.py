@@ -1,0 +1,188 @@
+"""What a training run needs of its data: chips, statistics and places, checked before it starts."""
+
+import hashlib
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sarwater.config import TrainSettings
+from sarwater.datasets.manifest import ChipRecord, Manifest
+from sarwater.errors import DataError
+from sarwater.normalize import BandStatistics, Normalizer, RunningStatistics
+from sarwater.progress import track
+from sarwater.raster import pixel_area
+from sarwater.training.patches import ChipCache
+from sarwater.training.sampling import Places, Sampler, places_of
+from sarwater.types import IGNORE, Chip, Units
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """Everything that is known before the first step."""
+
+    train: ChipCache
+    val: ChipCache
+    sampler: Sampler
+    normalizer: Normalizer
+    groups: dict[str, BandStatistics]
+    """Statistics by domain or scene, where the normalization needs them."""
+    bands: tuple[str, ...]
+    units: Units
+    classes: tuple[str, ...]
+    pixel_size: float | None
+    """Metres; the median of the chips, None where a chip has no CRS."""
+    description: dict[str, Any]
+    """For the model file: domains, chips, a hash of the manifest's rows."""
+
+
+def prepare(settings: TrainSettings, manifest: Manifest) -> TrainingData:
+    """Read every chip of the two splits once, with a progress bar, and check them.
+
+    Raises:
+        ManifestError: a split or a domain that is not there.
+        DataError: chips that differ in bands or units, chips without labels, or a split without
+            water (or without background).
+        RasterError: a file cannot be read.
+    """
+    data = settings.data
+    splits = {
+        name: manifest.select(split=name, domains=data.domains, labelled=True)
+        for name in (data.train_split, data.val_split)
+    }
+    for name, part in splits.items():
+        if not part.records:
+            raise DataError(
+                f"{manifest.path}: no labelled chip in split '{name}'"
+                + (f" of domains {', '.join(data.domains)}" if data.domains else "")
+                + "; assign some with `sarwater split`"
+            )
+    train_part, val_part = splits[data.train_split], splits[data.val_split]
+    records = (*train_part.records, *val_part.records)
+    bands, units = _common(records)
+    train = ChipCache(train_part.records, data.cache_gb)
+    val = ChipCache(val_part.records, data.cache_gb)
+    survey = _Survey(settings, units)
+    for index in track(range(len(train_part)), "reading train chips", len(train_part)):
+        survey.add_train(index, train[index], train.records[index])
+    for index in track(range(len(val_part)), "reading val chips", len(val_part)):
+        survey.add_val(val[index], val.records[index])
+    survey.check(data.train_split, data.val_split, manifest)
+    return TrainingData(
+        train,
+        val,
+        Sampler(Places.join(survey.places), settings.patches, settings.run.seed),
+        survey.normalizer(),
+        {name: sums.result() for name, sums in survey.groups.items()},
+        bands,
+        units,
+        manifest.classes,
+        survey.pixel_size(),
+        {
+            "manifest_sha256": rows_hash(records),
+            "domains": sorted({record.domain for record in records}),
+            "train_chips": len(train_part),
+            "val_chips": len(val_part),
+        },
+    )
+
+
+def rows_hash(records: Sequence[ChipRecord]) -> str:
+    """Return the SHA-256 of what the rows say (places of files left out: data sets move)."""
+    lines = [
+        "|".join(
+            [
+                record.id,
+                record.domain,
+                record.split,
+                record.units,
+                record.nodata,
+                ";".join(record.bands),
+                ";".join(path.name for path in (*record.images, *record.labels)),
+                ";".join(map(str, record.codes)),
+                ";".join(record.classes),
+            ]
+        )
+        for record in records
+    ]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+class _Survey:
+    """One pass over the chips: statistics, places, label counts."""
+
+    def __init__(self, settings: TrainSettings, units: Units) -> None:
+        normalization = settings.normalization
+        self._kind = Normalizer(normalization.kind, units, value_range=normalization.value_range)
+        self._size = settings.patches.size
+        self._all = RunningStatistics()
+        self._pixel_sizes: list[float | None] = []
+        self._labels = {"train": [0, 0], "val": [0, 0]}
+        self.groups: dict[str, RunningStatistics] = {}
+        self.places: list[Places] = []
+
+    def add_train(self, index: int, chip: Chip, record: ChipRecord) -> None:
+        assert chip.target is not None
+        self._all.add(chip.image, chip.valid)
+        self.places.append(places_of(index, chip.target, chip.valid, self._size))
+        area = pixel_area(chip.grid)
+        self._pixel_sizes.append(math.sqrt(area) if area else None)
+        self._add("train", chip, record)
+
+    def add_val(self, chip: Chip, record: ChipRecord) -> None:
+        self._add("val", chip, record)
+
+    def _add(self, split: str, chip: Chip, record: ChipRecord) -> None:
+        assert chip.target is not None
+        counted = chip.target[chip.valid & (chip.target != IGNORE)]
+        self._labels[split][0] += int((counted == 0).sum())
+        self._labels[split][1] += int((counted != 0).sum())
+        if self._kind.needs_group and chip.valid.any():
+            group = self._kind.group_of(record.domain, record.scene, record.id)
+            self.groups.setdefault(group, RunningStatistics()).add(chip.image, chip.valid)
+
+    def check(self, train: str, val: str, manifest: Manifest) -> None:
+        names = {"train": train, "val": val}
+        for split, (background, foreground) in self._labels.items():
+            missing = [
+                name
+                for name, pixels in (
+                    (manifest.classes[0], background),
+                    (" or ".join(manifest.classes[1:]), foreground),
+                )
+                if pixels == 0
+            ]
+            if missing:
+                raise DataError(
+                    f"{manifest.path}: split '{names[split]}' has no valid pixel labelled "
+                    f"{' and none labelled '.join(missing)}; move chips there that have some "
+                    "(`sarwater split`), or check the codes"
+                )
+
+    def normalizer(self) -> Normalizer:
+        return Normalizer(
+            self._kind.kind, self._kind.units, self._all.result(), self._kind.value_range
+        )
+
+    def pixel_size(self) -> float | None:
+        known = [size for size in self._pixel_sizes if size is not None]
+        return statistics.median(known) if len(known) == len(self._pixel_sizes) else None
+
+
+def _common(records: Sequence[ChipRecord]) -> tuple[tuple[str, ...], Units]:
+    first = records[0]
+    for record in records:
+        for what in ("bands", "units"):
+            found, expected = getattr(record, what), getattr(first, what)
+            if found != expected:
+                raise DataError(
+                    f"chip '{record.id}' has {what} {_shown(found)}, chip '{first.id}' has "
+                    f"{_shown(expected)}: one network takes one kind of image; train on chips "
+                    "that agree (data.domains selects), or convert the others"
+                )
+    return first.bands, first.units
+
+
+def _shown(value: str | tuple[str, ...]) -> str:
+    return ";".join(value) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,150 @@
+"""From chips to patches: a cache of decoded chips, and the torch data set that cuts them."""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import TypedDict
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from sarwater.config import AugmentationSettings
+from sarwater.datasets.manifest import ChipRecord
+from sarwater.normalize import BandStatistics, Normalizer
+from sarwater.raster import read_chip
+from sarwater.training.augmentation import augment
+from sarwater.training.sampling import Sampler
+from sarwater.types import IGNORE, AnyArray, Chip
+
+
+class Patch(TypedDict):
+    """One training example; a batch has a leading axis."""
+
+    image: Tensor
+    """float32 [band, row, col], normalized; 0 where not valid."""
+    target: Tensor
+    """uint8 [row, col]; ``IGNORE`` where unlabelled or not valid."""
+    place: Tensor
+    """int64, index of the place in the sampler."""
+
+
+class ChipCache:
+    """Reads chips and keeps those used last, up to a limit of memory."""
+
+    def __init__(self, records: Sequence[ChipRecord], limit_gb: float) -> None:
+        """Start empty; ``limit_gb`` in GiB."""
+        self.records = tuple(records)
+        self._limit = int(limit_gb * 2**30)
+        self._chips: OrderedDict[int, Chip] = OrderedDict()
+        self._size = 0
+
+    def __getitem__(self, index: int) -> Chip:
+        """Return a chip with its target.
+
+        Raises:
+            RasterError: a file cannot be read.
+            DataError: image and labels do not fit.
+        """
+        if index in self._chips:
+            self._chips.move_to_end(index)
+            return self._chips[index]
+        chip = read_chip(self.records[index])
+        self._chips[index] = chip
+        self._size += _bytes(chip)
+        while self._size > self._limit and len(self._chips) > 1:
+            _, old = self._chips.popitem(last=False)
+            self._size -= _bytes(old)
+        return chip
+
+
+class PatchDataset(Dataset[Patch]):
+    """The patches of one epoch; each is the same whoever asks for it, and when."""
+
+    def __init__(
+        self,
+        chips: ChipCache,
+        sampler: Sampler,
+        epoch: int,
+        normalizer: Normalizer,
+        groups: Mapping[str, BandStatistics],
+        augmentation: AugmentationSettings,
+    ) -> None:
+        """Draw the epoch.
+
+        Args:
+            chips: where pixels come from.
+            sampler: what to draw.
+            epoch: counted from 0; decides, with the sampler's seed, over all that is random.
+            normalizer: applied after augmentation.
+            groups: statistics by group, where the normalizer needs them.
+            augmentation: random changes.
+        """
+        self.drawn = sampler.draw(epoch)
+        self._rows, self._cols = sampler.offsets(self.drawn, epoch)
+        self._chip_of = sampler.places.chip[self.drawn]
+        self._size = sampler.settings.size
+        self._seed = (sampler.seed, epoch)
+        self._chips = chips
+        self._normalizer = normalizer
+        self._groups = groups
+        self._augmentation = augmentation
+
+    def __len__(self) -> int:
+        """Return the number of patches."""
+        return len(self.drawn)
+
+    def __getitem__(self, index: int) -> Patch:
+        """Return one patch."""
+        index_of_chip = int(self._chip_of[index])
+        chip, record = self._chips[index_of_chip], self._chips.records[index_of_chip]
+        assert chip.target is not None
+        row, col = int(self._rows[index]), int(self._cols[index])
+        image = cut(chip.image, row, col, self._size, 0)
+        valid = cut(chip.valid, row, col, self._size, False)
+        target = cut(chip.target, row, col, self._size, IGNORE)
+        random = np.random.default_rng([*self._seed, 2, index])
+        image, valid, target = augment(image, valid, target, chip.units, self._augmentation, random)
+        group = self._normalizer.group_of(record.domain, record.scene, record.id)
+        image = self._normalizer.apply(image, valid, self._groups.get(group))
+        target = np.where(valid, target, np.uint8(IGNORE))
+        return {
+            "image": torch.from_numpy(image),
+            "target": torch.from_numpy(target),
+            "place": torch.tensor(int(self.drawn[index])),
+        }
+
+
+def batch_indices(steps: int, size: int, process: int, processes: int) -> list[list[int]]:
+    """Return which of the epoch's patches a process takes at each step.
+
+    The processes take turns in blocks of ``size``, so that together they take the patches that
+    one process with the joint batch would take, and none twice.
+
+    >>> batch_indices(2, 2, 1, 2)
+    [[2, 3], [6, 7]]
+    """
+    starts = [(step * processes + process) * size for step in range(steps)]
+    return [list(range(start, start + size)) for start in starts]
+
+
+def cut(array: AnyArray, row: int, col: int, size: int, fill: float) -> AnyArray:
+    """Cut a square of ``size`` pixels at (row, col); what lies beyond the array is ``fill``.
+
+    >>> cut(np.arange(6).reshape(2, 3), -1, 1, 2, 9).tolist()
+    [[9, 9], [1, 2]]
+    """
+    height, width = array.shape[-2:]
+    top, left = max(row, 0), max(col, 0)
+    part = array[..., top : min(row + size, height), left : min(col + size, width)]
+    if part.shape[-2:] == (size, size):
+        return part
+    result: AnyArray = np.full((*array.shape[:-2], size, size), fill, array.dtype)
+    below, right = top - row, left - col
+    result[..., below : below + part.shape[-2], right : right + part.shape[-1]] = part
+    return result
+
+
+def _bytes(chip: Chip) -> int:
+    target = chip.target.nbytes if chip.target is not None else 0
+    return chip.image.nbytes + chip.valid.nbytes + target

@@ -1,0 +1,354 @@
+"""The training run: one loop from top to bottom, on Lightning Fabric.
+
+Everything that decides over the result is in the checkpoint, and everything random follows from
+the seed, the epoch and the position: a run that was killed goes on as if it had not been.
+"""
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from typing import Any, cast
+
+import torch
+from lightning.fabric import Fabric
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from sarwater import __version__
+from sarwater.config import Strategy, TrainSettings, write_settings
+from sarwater.datasets.manifest import Manifest
+from sarwater.errors import DataError, ModelError
+from sarwater.evaluation.counts import ThresholdCounts
+from sarwater.losses.distributed import all_reduce_sum
+from sarwater.models.bundle import Bundle, ModelInfo, save_bundle
+from sarwater.progress import Step, step
+from sarwater.training.checkpoint import Progress, save_checkpoint
+from sarwater.training.data import prepare
+from sarwater.training.folder import RunFolder
+from sarwater.training.learner import averaged, build_learner, patch_losses
+from sarwater.training.patches import Patch, PatchDataset, batch_indices
+from sarwater.training.schedules import Schedule, build_optimizer
+from sarwater.training.stop_signals import stop_signals
+from sarwater.training.validation import Validation, count_chips, summarize
+
+
+class Run:
+    """One training run in one process (of possibly several)."""
+
+    def __init__(self, settings: TrainSettings, manifest: Manifest, folder: RunFolder) -> None:
+        """Read and check the data, build network, loss, optimizer and schedule."""
+        self.settings = settings
+        self.folder = folder
+        chosen = settings.run
+        if chosen.threads is not None:
+            torch.set_num_threads(chosen.threads)
+        self.fabric = Fabric(
+            accelerator=chosen.accelerator,
+            devices=_devices(chosen.devices),
+            num_nodes=chosen.num_nodes,
+            strategy=chosen.strategy,
+            precision=cast(Any, chosen.precision),
+        )
+        self.fabric.launch()
+        self.data = prepare(settings, manifest)
+        self.steps = self._steps_per_epoch()
+        torch.manual_seed(chosen.seed)
+        learner = build_learner(settings, self.data)
+        optimizer = build_optimizer(
+            learner.network, learner.loss.optimizer_groups(), settings.optimization
+        )
+        self.schedule = Schedule(
+            optimizer, settings.optimization, self.steps * settings.optimization.epochs
+        )
+        self.bare = learner
+        self.average = averaged(learner.network, settings.optimization.average_decay)
+        self.learner, self.optimizer = self.fabric.setup(learner, optimizer)
+        self._bare_optimizer = optimizer
+        if self.average is not None:
+            self.average.to(self.fabric.device)
+        # Dropout differs between processes, and is the same whenever the run is repeated.
+        torch.manual_seed(chosen.seed * 1009 + self.fabric.global_rank)
+        self.progress = Progress()
+        self._saved_at = time.monotonic()
+
+    def start(self, *, overwrite: bool) -> None:
+        """Make the run folder."""
+        if self.fabric.is_global_zero:
+            self.folder.create(overwrite=overwrite)
+            write_settings(self.settings, self.folder.settings)
+        self.fabric.barrier()
+
+    def fit(self) -> None:
+        """Train until the last epoch, or until nothing has improved for long enough."""
+        chosen = self.settings.optimization
+        began = time.monotonic() - self.progress.seconds
+        done = self.progress.epoch * self.steps + self.progress.step
+        total = chosen.epochs * self.steps
+        with stop_signals() as asked_to_stop, self._bar(total, done) as bar:
+            while self.progress.epoch < chosen.epochs and not self._is_stale():
+                self._train_epoch(bar, asked_to_stop, began)
+                self._close_epoch(began)
+        if self.fabric.is_global_zero:
+            self._finish()
+        self.fabric.barrier()
+
+    def _train_epoch(self, bar: Step, asked_to_stop: Callable[[], bool], began: float) -> None:
+        progress = self.progress
+        patches = PatchDataset(
+            self.data.train,
+            self.data.sampler,
+            progress.epoch,
+            self.data.normalizer,
+            self.data.groups,
+            self.settings.augmentation,
+        )
+        if progress.step == 0:
+            report = self.data.sampler.report(patches.drawn[: self.steps * self._joint_batch])
+            progress.sampling.append({"epoch": progress.epoch, **report})
+        self.learner.train()
+        for batch in self._batches(patches):
+            loss = self._step(batch)
+            progress.step += 1
+            bar.advance(note=f"epoch {progress.epoch + 1}  loss {loss:.4f}  {self._best_note()}")
+            self._maybe_save(asked_to_stop, began)
+
+    def _step(self, batch: Patch) -> float:
+        image = batch["image"].to(self.fabric.device, memory_format=torch.channels_last)
+        target = batch["target"].to(self.fabric.device)
+        total, logits, parts = self.learner(image, target)
+        self.fabric.backward(total)
+        clip = self.settings.optimization.clip_norm
+        if clip is not None:
+            self.fabric.clip_gradients(self.learner, self.optimizer, max_norm=clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.schedule.after_step()
+        if self.average is not None:
+            self.average.update_parameters(self.bare.network)
+        if self.settings.patches.strategy == Strategy.HARD:
+            losses = patch_losses(logits.detach(), target).cpu()
+            self.progress.seen.append((batch["place"], losses))
+        value = float(total.detach())
+        if not math.isfinite(value):
+            raise DataError(
+                f"the loss became {value} in epoch {self.progress.epoch + 1}, step "
+                f"{self.progress.step + 1}; lower optimization.learning_rate"
+            )
+        sums = self.progress.sums
+        for name, part in {"loss": total, **parts}.items():
+            sums[name] = sums.get(name, 0.0) + float(part.detach())
+        return value
+
+    def _close_epoch(self, began: float) -> None:
+        progress = self.progress
+        self._learn_hard_places()
+        network = self.average.module if self.average is not None else self.bare.network
+        found = self._validate(network)
+        score = found.score(self.settings.run.criterion)
+        row = {"epoch": progress.epoch + 1.0, "learning_rate": self.schedule.rate}
+        row |= {f"train_{name}": value / self.steps for name, value in progress.sums.items()}
+        if self.bare.loss.learned is not None:
+            row |= {f"c_{name}": c for name, c in self.bare.loss.learned.values().items()}
+        row |= {f"val_{k}": v for k, v in asdict(found).items() if isinstance(v, float)}
+        progress.history.append(row)
+        self.schedule.after_epoch(score)
+        progress.stale += 1
+        if progress.best is None or score > progress.best["score"]:
+            weights = {name: t.detach().cpu().clone() for name, t in network.state_dict().items()}
+            progress.best = {
+                "score": score,
+                "epoch": progress.epoch + 1,
+                "validation": asdict(found),
+                "weights": weights,
+            }
+            progress.stale = 0
+        progress.epoch, progress.step, progress.sums, progress.seen = progress.epoch + 1, 0, {}, []
+        progress.seconds = time.monotonic() - began
+        self._save()
+        if self.fabric.is_global_zero:
+            self.folder.log(progress.history, progress.sampling)
+            if progress.stale == 0:
+                save_bundle(self.folder.bundle, self._bundle(), overwrite=True)
+
+    def _validate(self, network: nn.Module) -> Validation:
+        rank, size = self.fabric.global_rank, self.fabric.world_size
+        counts = count_chips(network, self.data, range(rank, len(self.data.val.records), size))
+        if size > 1:
+            whole = torch.from_numpy(counts.positives), torch.from_numpy(counts.negatives)
+            sums = torch.from_numpy(counts.positive_sums), torch.from_numpy(counts.negative_sums)
+            joint = [
+                all_reduce_sum(t.to(self.fabric.device)).cpu().numpy() for t in (*whole, *sums)
+            ]
+            counts = ThresholdCounts(*joint)
+        return summarize(counts, self.settings.run.criterion)
+
+    def _learn_hard_places(self) -> None:
+        seen = self.progress.seen
+        if not seen:
+            return
+        places = torch.stack([place for place, _ in seen])
+        losses = torch.stack([loss for _, loss in seen]).double()
+        if self.fabric.world_size > 1:
+            # [process, step, patch] -> steps first: the order of one process on the joint batch.
+            places, losses = (self._gathered(t).transpose(0, 1) for t in (places, losses))
+        self.data.sampler.observe(places.reshape(-1).numpy(), losses.reshape(-1).numpy())
+
+    def _batches(self, patches: PatchDataset) -> Iterator[Patch]:
+        batches = batch_indices(
+            self.steps,
+            self.settings.optimization.batch_size,
+            self.fabric.global_rank,
+            self.fabric.world_size,
+        )
+        # A generator of its own: the loader would draw from the one that dropout uses.
+        own = torch.Generator().manual_seed(self.progress.epoch)
+        return iter(
+            DataLoader(
+                patches,
+                batch_sampler=batches[self.progress.step :],
+                num_workers=self.settings.run.workers,
+                generator=own,
+            )
+        )
+
+    def _maybe_save(self, asked_to_stop: Callable[[], bool], began: float) -> None:
+        minutes = self.settings.run.checkpoint_minutes
+        due = time.monotonic() - self._saved_at >= 60 * minutes
+        stop = asked_to_stop()
+        if self.fabric.world_size > 1:
+            due, stop = self.fabric.broadcast((due, stop))
+        if due or stop:
+            self.progress.seconds = time.monotonic() - began
+            self._save()
+        if stop:
+            raise SystemExit(f"stopped; `sarwater train --resume {self.folder.path}` goes on")
+
+    def _save(self) -> None:
+        progress = self.progress
+        random = torch.get_rng_state()
+        if self.fabric.world_size > 1:
+            random = self._gathered(random)
+        state = {
+            "manifest": self.data.description["manifest_sha256"],
+            "world_size": self.fabric.world_size,
+            "learner": self.bare.state_dict(),
+            "average": self.average.state_dict() if self.average is not None else None,
+            "optimizer": self._bare_optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "hard_losses": torch.from_numpy(self.data.sampler.losses),
+            "random": random,
+            "cuda_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "progress": vars(progress),
+        }
+        if self.fabric.is_global_zero:
+            save_checkpoint(self.folder.checkpoint, state)
+        self._saved_at = time.monotonic()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from a checkpoint's state.
+
+        Raises:
+            ModelError: it belongs to other chips or another number of processes.
+        """
+        if state["manifest"] != self.data.description["manifest_sha256"]:
+            raise ModelError(
+                f"the chips of the manifest have changed since {self.folder.path} was started: "
+                "resume with the manifest of then, or start a new run"
+            )
+        if state["world_size"] != self.fabric.world_size:
+            raise ModelError(
+                f"{self.folder.path} ran in {state['world_size']} processes, this is "
+                f"{self.fabric.world_size}: resume with as many (--devices, --num-nodes)"
+            )
+        self.bare.load_state_dict(state["learner"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
+        self._bare_optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.data.sampler.losses[:] = state["hard_losses"].numpy()
+        self.progress = Progress(**state["progress"])
+        random = state["random"]
+        torch.set_rng_state(random if random.ndim == 1 else random[self.fabric.global_rank])
+        if state["cuda_random"] and torch.cuda.is_available():
+            torch.cuda.set_rng_state_all(state["cuda_random"])
+
+    def _bundle(self) -> Bundle:
+        best, data = self.progress.best, self.data
+        assert best is not None
+        found = best["validation"]
+        info = ModelInfo(
+            version=__version__,
+            classes=data.classes,
+            bands=data.bands,
+            units=data.units,
+            normalization=data.normalizer,
+            patch_size=self.settings.patches.size,
+            architecture=self.settings.model.architecture,
+            threshold=found["threshold"],
+            threshold_criterion=found["criterion"],
+            pixel_size=data.pixel_size,
+            scores={"epoch": best["epoch"], **found},
+            data=data.description,
+        )
+        return Bundle(info, best["weights"])
+
+    def _finish(self) -> None:
+        best = self.progress.best
+        assert best is not None
+        digest = save_bundle(self.folder.bundle, self._bundle(), overwrite=True)
+        self.folder.summarize(
+            {
+                "model_sha256": digest,
+                "epochs": self.progress.epoch,
+                "best_epoch": best["epoch"],
+                "validation": best["validation"],
+                "data": self.data.description,
+                "seconds": round(self.progress.seconds, 1),
+                "device": str(self.fabric.device),
+                "processes": self.fabric.world_size,
+                "threads": torch.get_num_threads(),
+                "versions": {"sarwater": __version__, "torch": torch.__version__},
+            }
+        )
+
+    def _gathered(self, tensor: Tensor) -> Tensor:
+        gathered = self.fabric.all_gather(tensor)
+        assert isinstance(gathered, Tensor)
+        return gathered.cpu()
+
+    @property
+    def _joint_batch(self) -> int:
+        return self.settings.optimization.batch_size * self.fabric.world_size
+
+    def _steps_per_epoch(self) -> int:
+        patches = self.data.sampler.epoch_size
+        if patches < self._joint_batch:
+            raise DataError(
+                f"an epoch has {patches} patches, fewer than one step needs "
+                f"({self.settings.optimization.batch_size} in each of {self.fabric.world_size} "
+                "processes); lower optimization.batch_size or raise patches.per_epoch"
+            )
+        return patches // self._joint_batch
+
+    def _is_stale(self) -> bool:
+        limit = self.settings.optimization.early_stopping
+        return limit is not None and self.progress.stale >= limit
+
+    @contextlib.contextmanager
+    def _bar(self, total: int, done: int) -> Iterator[Step]:
+        title = "training" if self.fabric.is_global_zero else f"process {self.fabric.global_rank}"
+        with step(title, total, completed=done) as bar:
+            yield bar
+
+    def _best_note(self) -> str:
+        best = self.progress.best
+        criterion = self.settings.run.criterion
+        return f"best {criterion} {best['score']:.3f}" if best else ""
+
+
+def _devices(text: int | str) -> Any:
+    if isinstance(text, str) and text.lstrip("-").isdigit():
+        return int(text)
+    return text

@@ -1,0 +1,52 @@
+"""Start a training run, or go on with one."""
+
+import os
+from pathlib import Path
+
+from sarwater.config import TrainSettings
+from sarwater.datasets.manifest import Manifest
+from sarwater.files import refuse_existing
+from sarwater.training.checkpoint import load_checkpoint
+from sarwater.training.folder import RunFolder
+from sarwater.training.run import Run
+
+
+def train(
+    settings: TrainSettings, manifest: Manifest, out: Path, *, overwrite: bool = False
+) -> RunFolder:
+    """Train a model and leave a run folder with one bundle in it.
+
+    Args:
+        settings: everything that can be chosen.
+        manifest: chips with their splits.
+        out: the run folder, which must not exist yet.
+        overwrite: replace an existing one.
+
+    Raises:
+        OutputExistsError: ``out`` exists.
+        DataError: the chips do not fit each other or the task.
+        ModelError: the network cannot be built.
+    """
+    if _is_first_process():
+        refuse_existing(out, overwrite=overwrite)
+    run = Run(settings, manifest, RunFolder(out))
+    run.start(overwrite=overwrite)
+    run.fit()
+    return run.folder
+
+
+def resume(manifest: Manifest, out: Path) -> RunFolder:
+    """Go on with a run from its last checkpoint, under the settings that it was started with.
+
+    Raises:
+        ModelError: there is no checkpoint, or the manifest's chips have changed since.
+    """
+    folder = RunFolder(out)
+    run = Run(folder.read_settings(), manifest, folder)
+    run.restore(load_checkpoint(folder.checkpoint))
+    run.fit()
+    return folder
+
+
+def _is_first_process() -> bool:
+    return all(os.environ.get(name, "0") == "0" for name in ("LOCAL_RANK", "SLURM_PROCID", "RANK"))

@@ -1,0 +1,93 @@
+"""Validation during training: predictions of whole chips, counted at all thresholds."""
+
+import copy
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from torch import nn
+
+from sarwater.engines.torch_engine import TorchEngine
+from sarwater.evaluation.counts import ThresholdCounts, count
+from sarwater.evaluation.scores import average_precision, choose_threshold, curve
+from sarwater.normalize import BandStatistics
+from sarwater.prediction import predict_image, water_probability
+from sarwater.training.data import TrainingData
+from sarwater.types import IGNORE
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a checkpoint reaches on the validation chips, pooled over their pixels."""
+
+    threshold: float
+    """Chosen by the criterion."""
+    criterion: str
+    """How it was chosen."""
+    f1: float
+    iou: float
+    precision: float
+    recall: float
+    f1_at_half: float
+    """F1 at the threshold .5; 0 where nothing is called water."""
+    average_precision: float
+
+    def score(self, criterion: str) -> float:
+        """Return the score that the checkpoint is chosen by, ``f1`` or ``iou``."""
+        return self.f1 if criterion == "f1" else self.iou
+
+
+def count_chips(network: nn.Module, data: TrainingData, indices: Iterable[int]) -> ThresholdCounts:
+    """Predict validation chips as mapping would, and count labelled valid pixels.
+
+    The network itself stays as it is: a copy is run.
+
+    Args:
+        network: maps normalized patches to logits.
+        data: chips, statistics and patch size.
+        indices: of the validation chips to count.
+    """
+    device = next(network.parameters()).device
+    engine = TorchEngine(copy.deepcopy(network), device=str(device))
+    total = ThresholdCounts.zeros()
+    for index in indices:
+        chip, record = data.val[index], data.val.records[index]
+        assert chip.target is not None
+        name = data.normalizer.group_of(record.domain, record.scene, record.id)
+        group: BandStatistics | None = data.groups.get(name)
+        probability = predict_image(
+            chip.image,
+            chip.valid,
+            engine,
+            data.sampler.settings.size,
+            classes=len(data.classes),
+            normalize=lambda image, valid, group=group: data.normalizer.apply(image, valid, group),  # type: ignore[misc]
+        )
+        is_water = (chip.target != 0) & (chip.target != IGNORE)
+        counted = chip.valid & (chip.target != IGNORE)
+        total += count(water_probability(probability), is_water, counted)
+    return total
+
+
+def summarize(counts: ThresholdCounts, criterion: str) -> Validation:
+    """Choose the threshold and read off the scores there."""
+    threshold, text = choose_threshold(counts, criterion)
+    scores = curve(counts)
+    index, half = round(threshold * 1000) - 1, 499
+    return Validation(
+        threshold=threshold,
+        criterion=f"{text} on the validation split",
+        f1=_number(scores.f1[index]),
+        iou=_number(scores.iou[index]),
+        precision=_number(scores.precision[index]),
+        recall=_number(scores.recall[index]),
+        f1_at_half=_number(scores.f1[half]),
+        average_precision=_number(average_precision(counts.positives, counts.negatives)),
+    )
+
+
+def _number(value: ArrayLike) -> float:
+    number = float(np.asarray(value))
+    return 0.0 if math.isnan(number) else number

@@ -1,0 +1,427 @@
+import json
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+
+import sarwater
+from sarwater.errors import ConfigError, DataError, ModelError, OutputExistsError, RasterError
+from sarwater.mapping.inputs import NO_PLACE, SceneSource
+from sarwater.mapping.scenes import MapOptions, map_scene, map_scenes
+from sarwater.normalize import Normalization, Normalizer
+from sarwater.prediction import predict_image, water_probability
+from sarwater.types import AnyArray, FloatArray, Units
+from tests.conftest import CRS, PLACE, TifMaker
+from tests.tiny_models import PATCH, PointwiseEngine, engine, predictor
+
+BANDS = ("VV", "VH")
+Mapped = Callable[..., tuple[dict[str, Any], list[str]]]
+
+
+def decibels(height: int = 70, width: int = 45, bands: int = 2) -> FloatArray:
+    values = np.random.default_rng(6).uniform(-30, 2, (bands, height, width))
+    return values.astype(np.float32)
+
+
+def normalized(image: FloatArray) -> FloatArray:
+    return np.asarray((np.clip(image, -35, 5) + 35) * np.float32(0.05) - 1, np.float32)
+
+
+def expected(image: FloatArray, valid: AnyArray | None = None) -> FloatArray:
+    """Water probability by the windows of the models here, in memory."""
+    seen = np.ones(image.shape[1:], np.bool_) if valid is None else valid
+    ready = np.where(seen, normalized(image), np.float32(0))
+    return water_probability(predict_image(ready, seen, engine(), PATCH, 8, 4))
+
+
+class Written(NamedTuple):
+    crs: Any
+    transform: Affine
+    tags: dict[str, str]
+
+
+def read(path: Path) -> tuple[AnyArray, Written]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        with rasterio.open(path) as dataset:
+            return dataset.read(1), Written(dataset.crs, dataset.transform, dataset.tags())
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "maps"
+
+
+@pytest.fixture
+def mapped(out: Path) -> Mapped:
+    """Map one scene; return the summary and what was said."""
+
+    def run(*files: Path, model: Any = None, **changes: Any) -> tuple[dict[str, Any], list[str]]:
+        said: list[str] = []
+        options = MapOptions(**changes.pop("options", {}))
+        source = SceneSource(files, **changes)
+        summary = map_scene(source, model or predictor(), out, options, say=said.append)
+        return summary, said
+
+    return run
+
+
+def test_a_scene_of_one_tile_is_the_patchs_prediction(
+    make_tif: TifMaker, mapped: Mapped, out: Path
+) -> None:
+    image = decibels(PATCH, PATCH)
+    mapped(make_tif("s.tif", image, crs=CRS, bands=BANDS))
+    probability = engine().predict(normalized(image)[None])[0, 1]
+    np.testing.assert_array_equal(read(out / "s_probability.tif")[0], probability)
+    np.testing.assert_array_equal(read(out / "s_water.tif")[0], probability >= np.float32(0.4))
+
+
+@pytest.mark.parametrize(
+    ("height", "width"), [(70, 45), (1, 90), (90, 1), (1, 1), (5, 7), (33, 32), (530, 40)]
+)
+def test_a_scene_of_any_size_is_mapped_as_in_memory(
+    height: int, width: int, make_tif: TifMaker, mapped: Mapped, out: Path
+) -> None:
+    image = decibels(height, width)
+    summary, said = mapped(make_tif("s.tif", image, crs=CRS, bands=BANDS))
+    found, dataset = read(out / "s_probability.tif")
+    np.testing.assert_array_equal(found, expected(image))
+    assert dataset.transform == PLACE
+    assert dataset.crs.to_epsg() == 32631
+    assert said == []
+    water = int((expected(image) >= np.float32(0.4)).sum())
+    assert summary["water"] == {"pixels": water, "km2": pytest.approx(water * 1e-4)}
+
+
+def test_the_probability_does_not_depend_on_the_batch_size(make_tif: TifMaker, out: Path) -> None:
+    file = make_tif("s.tif", decibels(100, 100), crs=CRS, bands=BANDS)
+    maps = []
+    for size in (1, 3, 64):
+        model = predictor()
+        model.windows = type(model.windows)(PATCH, 8, size)
+        source = SceneSource((file,), name=f"b{size}")
+        map_scene(source, model, out)
+        maps.append(read(out / f"b{size}_probability.tif")[0])
+    np.testing.assert_allclose(maps[1], maps[0], rtol=0, atol=1e-4)
+    np.testing.assert_allclose(maps[2], maps[0], rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["nan", "value", "mask"])
+def test_no_data_stays_no_data(kind: str, make_tif: TifMaker, mapped: Mapped, out: Path) -> None:
+    image = decibels()
+    valid = np.ones(image.shape[1:], np.bool_)
+    valid[:40, :10] = False
+    valid[50, 20] = False
+    filled, options = image.copy(), dict[str, Any]()
+    if kind == "nan":
+        filled[1, ~valid] = np.nan
+    elif kind == "value":
+        filled[:, ~valid] = -9999
+        options = {"nodata": -9999.0}
+    else:
+        options = {"mask": valid}
+    summary, _ = mapped(make_tif("s.tif", filled, crs=CRS, bands=BANDS, **options))
+    classes, _ = read(out / "s_water.tif")
+    probability, _ = read(out / "s_probability.tif")
+    np.testing.assert_array_equal(classes == 255, ~valid)
+    np.testing.assert_array_equal(np.isnan(probability), ~valid)
+    np.testing.assert_array_equal(probability[valid], expected(image, valid)[valid])
+    assert summary["no_data"]["pixels"] == int((~valid).sum())
+    assert sum(v["pixels"] for v in summary["classes"].values()) == int(valid.sum())
+
+
+def test_the_border_of_an_8_bit_scene_is_no_data_and_its_dark_water_is_not(
+    make_tif: TifMaker, mapped: Mapped, out: Path
+) -> None:
+    image = np.random.default_rng(1).integers(1, 250, (2, 60, 60)).astype(np.uint8)
+    image[:, :, :8] = 255
+    image[:, 30:40, 30:40] = 0
+    kind = Normalizer(Normalization.FIXED, Units.BYTE)
+    model = predictor(units=Units.BYTE, normalization=kind)
+    mapped(make_tif("s.tif", image, crs=CRS, bands=BANDS), model=model)
+    classes, _ = read(out / "s_water.tif")
+    assert (classes[:, :8] == 255).all()
+    assert (classes[:, 8:] != 255).all()
+
+
+def test_a_scene_without_a_valid_pixel_is_mapped_as_no_data(
+    make_tif: TifMaker, mapped: Mapped, out: Path
+) -> None:
+    empty = np.full((2, 40, 50), np.nan, np.float32)
+    kind = Normalizer(Normalization.SCENE, Units.DB)
+    runner = PointwiseEngine()
+    summary, said = mapped(
+        make_tif("s.tif", empty, crs=CRS, bands=BANDS),
+        model=predictor(runner, normalization=kind),
+    )
+    assert (read(out / "s_water.tif")[0] == 255).all()
+    assert np.isnan(read(out / "s_probability.tif")[0]).all()
+    assert runner.batches == []
+    assert summary["water_share"] is None
+    assert "no valid pixel was found" in said[0]
+
+
+def test_provenance_is_in_the_tags(make_tif: TifMaker, mapped: Mapped, out: Path) -> None:
+    mapped(make_tif("s.tif", decibels(), crs=CRS, bands=BANDS), options={"threshold": 0.25})
+    for kind in ("water", "probability"):
+        tags = read(out / f"s_{kind}.tif")[1].tags
+        assert tags["SARWATER_VERSION"] == sarwater.__version__
+        assert tags["MODEL_HASH"] == "ab" * 32
+        assert tags["THRESHOLD"] == "0.25"
+        assert tags["THRESHOLD_CRITERION"] == "given by the user"
+        assert tags["UNITS"] == "db"
+        assert tags["NORMALIZATION"] == "fixed"
+        assert tags["SOURCE"] == "s.tif"
+        assert tags["BANDS"] == "VV,VH"
+
+
+def test_the_summary_is_written(make_tif: TifMaker, mapped: Mapped, out: Path) -> None:
+    summary, _ = mapped(make_tif("s.tif", decibels(), crs=CRS, bands=BANDS))
+    assert json.loads((out / "s_summary.json").read_text()) == summary
+    assert summary["outputs"] == ["s_water.tif", "s_probability.tif", "s_summary.json"]
+    assert sorted(path.name for path in out.iterdir()) == sorted(summary["outputs"])
+    assert summary["threshold"] == 0.4
+    assert summary["area_unit"] == "km2"
+
+
+def test_a_scene_without_a_crs_is_mapped_with_areas_in_pixels(
+    make_tif: TifMaker, mapped: Mapped, out: Path
+) -> None:
+    image = decibels()
+    summary, said = mapped(make_tif("s.tif", image, bands=BANDS))
+    found, dataset = read(out / "s_probability.tif")
+    np.testing.assert_array_equal(found, expected(image))
+    assert dataset.crs is None
+    assert said == [f"s: {NO_PLACE}"]
+    assert summary["area_unit"] == "pixels"
+    assert summary["water"]["km2"] is None
+    assert summary["notes"] == [NO_PLACE]
+
+
+def test_two_files_make_one_scene_in_any_order(
+    make_tif: TifMaker, mapped: Mapped, out: Path
+) -> None:
+    image = decibels()
+    vv = make_tif("flood_VV.tif", image[0], crs=CRS)
+    vh = make_tif("flood_VH.tif", image[1], crs=CRS)
+    summary, _ = mapped(vh, vv, bands=("VH", "VV"))
+    assert summary["scene"] == "flood"
+    np.testing.assert_array_equal(read(out / "flood_probability.tif")[0], expected(image))
+
+
+def test_bands_are_matched_by_name_and_others_do_not_matter(
+    make_tif: TifMaker, mapped: Mapped, out: Path
+) -> None:
+    image = decibels()
+    angle = np.full_like(image[0], np.nan)
+    stack = np.stack([angle, image[1], image[0]])
+    mapped(make_tif("s.tif", stack, crs=CRS, bands=("angle", "vh", "vv")), units=Units.DB)
+    np.testing.assert_array_equal(read(out / "s_probability.tif")[0], expected(image))
+
+
+def test_linear_power_is_converted_and_said(make_tif: TifMaker, mapped: Mapped, out: Path) -> None:
+    image = decibels()
+    power = (10 ** (image.astype(np.float64) / 10)).astype(np.float32)
+    power[:, :5] = np.nan
+    valid = np.isfinite(power[0])
+    _, said = mapped(make_tif("s.tif", power, crs=CRS, bands=BANDS))
+    found, dataset = read(out / "s_probability.tif")
+    np.testing.assert_allclose(found[valid], expected(image, valid)[valid], rtol=0, atol=1e-5)
+    assert np.isnan(found[~valid]).all()
+    assert said == [
+        "s: converted from units 'linear' (guessed from the values) to 'db', the model's"
+    ]
+    assert dataset.tags["SOURCE_UNITS"] == "linear"
+
+
+def test_everything_that_does_not_fit_is_named_before_any_work(
+    make_tif: TifMaker, mapped: Mapped, out: Path
+) -> None:
+    counts = np.random.default_rng(0).integers(1, 900, (2, 20, 20)).astype(np.uint16)
+    file = make_tif("s.tif", counts, crs=CRS, bands=("VV", "HH"))
+    with pytest.raises(ModelError, match=r"s\.tif does not .*VH is not among .*'amplitude'"):
+        mapped(file)
+    assert not out.exists()
+
+
+def test_bands_without_names_are_not_guessed(make_tif: TifMaker, mapped: Mapped, out: Path) -> None:
+    image = decibels()
+    file = make_tif("s.tif", image, crs=CRS)
+    with pytest.raises(ModelError, match="VV, VH are not among those found: band1, band2"):
+        mapped(file)
+    mapped(file, bands=BANDS)
+    np.testing.assert_array_equal(read(out / "s_probability.tif")[0], expected(image))
+
+
+def test_pixels_of_another_size_are_said(make_tif: TifMaker, mapped: Mapped) -> None:
+    file = make_tif("s.tif", decibels(), crs=CRS, bands=BANDS)
+    _, said = mapped(file, model=predictor(pixel_size=40.0))
+    assert "pixels are 10 m wide, in training they were 40 m" in said[0]
+
+
+def test_pixels_of_about_the_same_size_are_not(make_tif: TifMaker, mapped: Mapped) -> None:
+    file = make_tif("s.tif", decibels(), crs=CRS, bands=BANDS)
+    assert mapped(file, model=predictor(pixel_size=19.0))[1] == []
+
+
+@pytest.mark.parametrize("kind", [Normalization.SCENE, Normalization.DOMAIN])
+def test_statistics_are_of_the_whole_scene(
+    kind: Normalization, make_tif: TifMaker, mapped: Mapped, out: Path
+) -> None:
+    image = decibels(600, 40)
+    image[:, 550:] -= 20
+    image[:, :9] = np.nan
+    valid = np.isfinite(image[0])
+    model = predictor(normalization=Normalizer(kind, Units.DB))
+    mapped(make_tif("s.tif", image, crs=CRS, bands=BANDS), model=model)
+    values = image[:, valid].astype(np.float64)
+    mean, std = values.mean(axis=1)[:, None, None], values.std(axis=1)[:, None, None]
+    ready = np.where(valid, (image - mean) / std, 0).astype(np.float32)
+    water = predict_image(ready, valid, engine(), PATCH, 8)[1]
+    found, _ = read(out / "s_probability.tif")
+    np.testing.assert_allclose(found[valid], water[valid], rtol=0, atol=1e-5)
+
+
+def test_three_classes_give_the_most_probable_water(
+    make_tif: TifMaker, mapped: Mapped, out: Path
+) -> None:
+    image = decibels()
+    names = ("land", "river", "flood")
+    model = predictor(classes=names, threshold=0.6)
+    summary, _ = mapped(make_tif("s.tif", image, crs=CRS, bands=BANDS), model=model)
+    seen = np.ones(image.shape[1:], np.bool_)
+    said = predict_image(normalized(image), seen, engine(classes=3), PATCH, 8, 4, classes=3)
+    water = said[1] + said[2]
+    classes = np.where(water >= np.float32(0.6), np.where(said[2] > said[1], 2, 1), 0)
+    np.testing.assert_array_equal(read(out / "s_water.tif")[0], classes)
+    np.testing.assert_allclose(read(out / "s_probability.tif")[0], water, rtol=0, atol=1e-6)
+    assert list(summary["classes"]) == list(names)
+    assert summary["water"]["pixels"] == int((classes > 0).sum())
+    assert set(np.unique(classes)) == {0, 1, 2}
+
+
+def test_optical_bands_are_mapped_in_the_models_units(
+    make_tif: TifMaker, mapped: Mapped, out: Path
+) -> None:
+    image = np.random.default_rng(0).uniform(0, 1, (3, 40, 40)).astype(np.float32)
+    kind = Normalizer(Normalization.FIXED, Units.OTHER)
+    bands = ("red", "green", "nir")
+    model = predictor(bands=bands, units=Units.OTHER, normalization=kind)
+    _, said = mapped(make_tif("s.tif", image, crs=CRS, bands=bands), model=model)
+    assert said == []
+    assert np.isfinite(read(out / "s_probability.tif")[0]).all()
+
+
+def test_a_truncated_scene_leaves_nothing(make_tif: TifMaker, mapped: Mapped, out: Path) -> None:
+    file = make_tif("s.tif", decibels(300, 200), crs=CRS, bands=BANDS)
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
+    with pytest.raises(RasterError, match=r"s\.tif.*truncated"):
+        mapped(file, units=Units.DB)
+    assert not out.exists()
+
+
+def test_a_network_that_fails_midway_leaves_nothing(
+    make_tif: TifMaker, mapped: Mapped, out: Path
+) -> None:
+    class Failing(PointwiseEngine):
+        def predict(self, patches: FloatArray) -> FloatArray:
+            if len(self.batches) == 3:
+                raise ModelError("the device is gone")
+            return super().predict(patches)
+
+    out.mkdir()
+    (out / "s_water.tif").write_text("an older map")
+    file = make_tif("s.tif", decibels(1200, 40), crs=CRS, bands=BANDS)
+    with pytest.raises(ModelError, match="the device is gone"):
+        mapped(file, model=predictor(Failing()), options={"overwrite": True})
+    assert [path.read_text() for path in out.iterdir()] == ["an older map"]
+
+
+def test_outputs_are_not_overwritten_unasked(make_tif: TifMaker, mapped: Mapped, out: Path) -> None:
+    file = make_tif("s.tif", decibels(), crs=CRS, bands=BANDS)
+    mapped(file)
+    before = (out / "s_water.tif").read_bytes()
+    with pytest.raises(OutputExistsError, match=r"s_water\.tif.*--overwrite"):
+        mapped(file, options={"threshold": 0.9})
+    assert (out / "s_water.tif").read_bytes() == before
+    mapped(file, options={"threshold": 0.9, "overwrite": True})
+    assert (out / "s_water.tif").read_bytes() != before
+
+
+def test_the_same_scene_gives_the_same_bytes(make_tif: TifMaker, mapped: Mapped, out: Path) -> None:
+    file = make_tif("s.tif", decibels(), crs=CRS, bands=BANDS)
+    mapped(file)
+    before = (out / "s_probability.tif").read_bytes()
+    mapped(file, options={"overwrite": True})
+    assert (out / "s_probability.tif").read_bytes() == before
+
+
+def test_a_scene_that_fails_does_not_stop_the_others(make_tif: TifMaker, out: Path) -> None:
+    files = [
+        make_tif("a.tif", decibels(), crs=CRS, bands=BANDS),
+        make_tif("b.tif", decibels(), crs=CRS, bands=("VV", "HH")),
+        make_tif("c.tif", decibels(), crs=CRS, bands=BANDS),
+    ]
+    sources = [SceneSource((file,)) for file in files]
+    result = map_scenes(sources, predictor(), out)
+    assert [summary["scene"] for summary in result.summaries] == ["a", "c"]
+    assert [name for name, _ in result.failures] == ["b"]
+    assert isinstance(result.failures[0][1], ModelError)
+    assert not list(out.glob("b_*"))
+    assert (out / "c_water.tif").exists()
+
+
+def test_scenes_of_equal_names_are_refused_before_work(make_tif: TifMaker, out: Path) -> None:
+    files = [make_tif(f"{folder}/s.tif", decibels(), crs=CRS, bands=BANDS) for folder in "ab"]
+    with pytest.raises(ConfigError, match="several scenes are named s"):
+        map_scenes([SceneSource((file,)) for file in files], predictor(), out)
+    assert not out.exists()
+
+
+def test_a_name_with_a_slash_is_refused(make_tif: TifMaker, mapped: Mapped) -> None:
+    file = make_tif("s.tif", decibels(), crs=CRS, bands=BANDS)
+    with pytest.raises(ConfigError, match="without slashes"):
+        mapped(file, name="../s")
+
+
+def test_a_map_never_replaces_its_scene(make_tif: TifMaker, tmp_path: Path) -> None:
+    file = make_tif("s_water.tif", decibels(), crs=CRS, bands=BANDS)
+    before = file.read_bytes()
+    with pytest.raises(ConfigError, match="is a scene that is to be read"):
+        map_scene(SceneSource((file,), name="s"), predictor(), tmp_path, MapOptions(overwrite=True))
+    assert file.read_bytes() == before
+
+
+def test_files_that_do_not_fit_each_other_are_named(make_tif: TifMaker, mapped: Mapped) -> None:
+    vv = make_tif("a_VV.tif", decibels(20, 20)[0], crs=CRS)
+    vh = make_tif("a_VH.tif", decibels(20, 21)[0], crs=CRS)
+    with pytest.raises(DataError, match=r"a_VH\.tif does not fit"):
+        mapped(vv, vh, bands=BANDS)
+
+
+def test_a_threshold_out_of_range_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"threshold: from 0 to 1, found 1\.5"):
+        MapOptions(threshold=1.5)
+
+
+def test_the_quick_look_is_drawn_from_the_scene(make_tif: TifMaker, out: Path) -> None:
+    image = decibels()
+    image[:, :5] = np.nan
+    file = make_tif("s.tif", image, crs=CRS, bands=BANDS)
+    seen: list[Any] = []
+
+    def draw(look: Any, path: Path) -> None:
+        seen.append(look)
+        path.write_text("a picture")
+
+    summary = map_scene(SceneSource((file,)), predictor(), out, draw=draw)
+    assert "s_quicklook.png" in summary["outputs"]
+    assert (out / "s_quicklook.png").read_text() == "a picture"
+    np.testing.assert_array_equal(seen[0].classes, read(out / "s_water.tif")[0])
+    np.testing.assert_array_equal(seen[0].image[:, 5:], image[:, 5:])

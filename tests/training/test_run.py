@@ -1,0 +1,332 @@
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from sarwater.config import TrainSettings, build_settings
+from sarwater.datasets.manifest import (
+    ChipRecord,
+    LabelCodes,
+    Manifest,
+    read_manifest,
+    write_manifest,
+)
+from sarwater.errors import DataError, ModelError, OutputExistsError
+from sarwater.losses.distributed import all_reduce_sum
+from sarwater.losses.modules import build_loss
+from sarwater.models.bundle import load_bundle
+from sarwater.models.segmenter import Segmenter
+from sarwater.raster import write_raster
+from sarwater.training.folder import RunFolder
+from sarwater.training.learner import Learner
+from sarwater.training.patches import batch_indices
+from sarwater.training.start import resume, train
+from sarwater.types import IGNORE, Grid, Units
+
+ENCODER = "tu-mobilenetv3_small_050"
+SIDE = 64
+
+
+def write_chips(folder: Path, *, water: bool = True) -> Path:
+    """Make chips with a dark round lake in speckled land, and their manifest."""
+    random = np.random.default_rng(1)
+    rows, cols = np.mgrid[:SIDE, :SIDE]
+    records = []
+    for index in range(6):
+        split = "val" if index == 5 else "train"
+        lake = (rows - 20 - 4 * index) ** 2 + (cols - 30) ** 2 < (10 + 2 * index) ** 2
+        if split == "val" and not water:
+            lake[:] = False
+        image = np.where(lake, -20, -9) + random.normal(0, 2, (2, SIDE, SIDE))
+        image[:, :3, :3] = np.nan
+        name = f"chip{index}"
+        write_raster(folder / f"{name}.tif", image.astype(np.float32), grid(), bands=("VV", "VH"))
+        write_raster(folder / f"{name}_l.tif", lake.astype(np.uint8), grid(), bands=("label",))
+        records.append(
+            ChipRecord(
+                name,
+                "lakes",
+                (folder / f"{name}.tif",),
+                ("VV", "VH"),
+                Units.DB,
+                split=split,
+                labels=(folder / f"{name}_l.tif",),
+                codes=(LabelCodes.parse("0=land,1=water"),),
+            )
+        )
+    write_manifest(Manifest(tuple(records)), folder / "data.csv")
+    return folder / "data.csv"
+
+
+def grid() -> Grid:
+    return Grid(SIDE, SIDE)
+
+
+def settings(**changes: dict[str, Any]) -> TrainSettings:
+    values: dict[str, Any] = {
+        "patches": {"size": 32},
+        "model": {"encoder": ENCODER, "decoder_channels": 16, "detail_channels": 8},
+        "optimization": {"epochs": 2, "batch_size": 4},
+        "run": {"threads": 1, "accelerator": "cpu", "devices": 1},
+    }
+    for concern, more in changes.items():
+        values[concern] = {**values.get(concern, {}), **more}
+    return build_settings(TrainSettings, values, "test")
+
+
+EVERYTHING_RANDOM: dict[str, dict[str, Any]] = {
+    "patches": {"strategy": "hard", "per_epoch": 16},
+    "augmentation": {"gain_db": 1.0, "band_gain_db": 0.5, "speckle_looks": 8},
+    "model": {"dropout": 0.3},
+    "loss": {"terms": ["cross_entropy", "tversky"], "learned_weights": True},
+    "optimization": {"epochs": 3, "average_decay": 0.9},
+    "run": {"checkpoint_minutes": 0},
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_chips(tmp_path_factory.mktemp("chips"))
+
+
+@pytest.fixture(scope="module")
+def whole_run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A run with every source of randomness in it that nobody disturbed."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    return train(settings(**EVERYTHING_RANDOM), read_manifest(data), out)
+
+
+def weights(folder: RunFolder) -> dict[str, torch.Tensor]:
+    return load_bundle(folder.bundle).state
+
+
+def assert_same_weights(one: RunFolder, other: RunFolder) -> None:
+    first, second = weights(one), weights(other)
+    assert first.keys() == second.keys()
+    assert [name for name in first if not torch.equal(first[name], second[name])] == []
+
+
+def test_a_run_learns_the_lakes_and_leaves_all_that_mapping_needs(
+    data: Path, tmp_path: Path
+) -> None:
+    chosen = settings(optimization={"epochs": 12, "learning_rate": 5e-3})
+    folder = train(chosen, read_manifest(data), tmp_path / "run")
+    info = load_bundle(folder.bundle).info
+    assert (info.bands, info.units, info.classes) == (("VV", "VH"), Units.DB, ("land", "water"))
+    assert info.patch_size == 32
+    assert 0 < info.threshold < 1
+    summary = json.loads(folder.summary.read_text())
+    assert summary["validation"]["f1"] > 0.8
+    rows = folder.curves.read_text().splitlines()
+    assert len(rows) == 1 + 12
+    losses = [float(row.split(",")[2]) for row in rows[1:]]
+    assert losses[-1] < losses[0] / 2
+    assert folder.read_settings() == chosen
+    assert (folder.path / "curves.png").stat().st_size > 1000
+    assert any(folder.tensorboard.rglob("events.out*"))
+
+
+def test_the_sampler_reports_what_it_drew(whole_run: RunFolder) -> None:
+    reports = json.loads(whole_run.sampling.read_text())
+    assert [report["epoch"] for report in reports] == [0, 1, 2]
+    assert all(report["drawn"]["patches"] == 16 for report in reports)
+
+
+def test_learned_weights_are_logged_and_positive(whole_run: RunFolder) -> None:
+    header, *rows = whole_run.curves.read_text().splitlines()
+    column = header.split(",").index("c_tversky")
+    values = [float(row.split(",")[column]) for row in rows]
+    assert all(value > 0 for value in values)
+    assert len(set(values)) == len(values)
+
+
+def test_a_killed_run_resumes_to_bitwise_the_same_weights(
+    data: Path, whole_run: RunFolder, tmp_path: Path
+) -> None:
+    folder = RunFolder(tmp_path / "run")
+    process = start_in_background(data, folder, whole_run)
+    wait_for_epoch_and_a_half(folder, process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert len(folder.curves.read_text().splitlines()) < 1 + 3
+    resume(read_manifest(data), folder.path)
+    assert_same_weights(whole_run, folder)
+    assert folder.curves.read_text() == whole_run.curves.read_text()
+
+
+def start_in_background(data: Path, folder: RunFolder, like: RunFolder) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "sarwater", "train", str(data), "--out", str(folder.path)]
+    command += ["--config", str(like.settings)]
+    return subprocess.Popen(command)
+
+
+def wait_for_epoch_and_a_half(folder: RunFolder, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a checkpoint lies in the middle of the second epoch."""
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the run ended before it could be killed"
+        if folder.checkpoint.exists():
+            progress = torch.load(folder.checkpoint, weights_only=True)["progress"]
+            if progress["epoch"] == 1 and progress["step"] >= 1:
+                return
+        time.sleep(0.005)
+    pytest.fail("no checkpoint in the second epoch")
+
+
+def test_the_seed_decides(data: Path, tmp_path: Path) -> None:
+    once, again, other = (
+        train(settings(run={"seed": seed}), read_manifest(data), tmp_path / name)
+        for name, seed in (("once", 3), ("again", 3), ("other", 4))
+    )
+    assert_same_weights(once, again)
+    assert not torch.equal(weights(once)["classify.weight"], weights(other)["classify.weight"])
+
+
+def test_two_processes_train_and_resume(data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "sarwater", "train", str(data)]
+    flags = ["--out", str(out), "--devices", "2", "--strategy", "ddp", "--accelerator", "cpu"]
+    flags += ["--threads", "1", "--patches.size", "32", "--model.encoder", ENCODER]
+    flags += ["--optimization.epochs", "1", "--optimization.batch_size", "2"]
+    done = subprocess.run([*command, *flags], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(RunFolder(out).summary.read_text())
+    assert summary["processes"] == 2
+    assert np.isfinite(summary["validation"]["f1"])
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_processes_share_the_patches_without_overlap(processes: int) -> None:
+    taken = [batch_indices(4, 5, process, processes) for process in range(processes)]
+    joint = [index for step in range(4) for batches in taken for index in batches[step]]
+    assert joint == list(range(4 * 5 * processes))
+
+
+TERMS = ["cross_entropy", {"name": "focal", "alpha": 0.7}, "tversky", "focal_tversky", "dice"]
+
+
+def small_learner() -> Learner:
+    """Return a learner with frozen batch norm, the same each time."""
+    torch.manual_seed(0)
+    chosen = settings(model={"dropout": 0.0}, loss={"terms": TERMS, "learned_weights": True})
+    network = Segmenter(chosen.model.architecture, bands=2, classes=2)
+    loss = build_loss(chosen.loss.terms, reduce=all_reduce_sum, learned=True)
+    learner = Learner(network, loss)
+    learner.eval()
+    return learner
+
+
+def joint_batch() -> tuple[torch.Tensor, torch.Tensor]:
+    random = torch.Generator().manual_seed(1)
+    image = torch.randn(4, 2, 32, 32, generator=random)
+    target = (torch.rand(4, 32, 32, generator=random) < 0.3).to(torch.uint8)
+    target[0] = 0
+    target[1, 5:] = IGNORE
+    return image, target
+
+
+def gradients(learner: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {
+        name.removeprefix("module."): parameter.grad.clone()
+        for name, parameter in learner.named_parameters()
+        if parameter.grad is not None
+    }
+
+
+def one_of_two(rank: int, port: int, out: str) -> None:
+    """Run half of the joint batch in a process of its own."""
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2
+    )
+    learner = torch.nn.parallel.DistributedDataParallel(small_learner())
+    image, target = joint_batch()
+    half = slice(2 * rank, 2 * rank + 2)
+    learner(image[half], target[half])[0].backward()
+    if rank == 0:
+        torch.save(gradients(learner), out)
+    torch.distributed.destroy_process_group()
+
+
+def test_gradients_of_two_processes_are_those_of_the_joint_batch(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    out = tmp_path / "gradients.pt"
+    torch.multiprocessing.spawn(one_of_two, (port, str(out)), nprocs=2)  # type: ignore[attr-defined,no-untyped-call]
+    learner = small_learner()
+    learner(*joint_batch())[0].backward()
+    alone, together = gradients(learner), torch.load(out, weights_only=True)
+    assert alone.keys() == together.keys()
+    largest = max(float(gradient.abs().max()) for gradient in alone.values())
+    for name, gradient in alone.items():
+        difference = (together[name] - gradient).abs().max()
+        assert difference <= 1e-5 * largest, name
+
+
+def test_early_stopping_ends_a_run_that_no_longer_improves(data: Path, tmp_path: Path) -> None:
+    chosen = settings(
+        optimization={
+            "epochs": 30,
+            "learning_rate": 1e-9,
+            "schedule": "constant",
+            "early_stopping": 2,
+        },
+        augmentation={"flips": False, "rotations": False},
+    )
+    folder = train(chosen, read_manifest(data), tmp_path / "run")
+    assert json.loads(folder.summary.read_text())["epochs"] < 30
+
+
+def test_a_finished_model_is_the_start_of_another(data: Path, tmp_path: Path) -> None:
+    first = train(settings(), read_manifest(data), tmp_path / "first")
+    tuned = train(
+        settings(
+            model={"init": str(first.bundle)},
+            optimization={"epochs": 1, "learning_rate": 1e-12, "weight_decay": 0.0},
+        ),
+        read_manifest(data),
+        tmp_path / "tuned",
+    )
+    before, after = weights(first), weights(tuned)
+    torch.testing.assert_close(
+        before["classify.weight"], after["classify.weight"], atol=1e-6, rtol=0
+    )
+
+
+def test_a_split_without_water_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    table = write_chips(tmp_path, water=False)
+    with pytest.raises(DataError, match=r"split 'val' has no valid pixel labelled water"):
+        train(settings(), read_manifest(table), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_batch_larger_than_an_epoch_is_refused(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"an epoch has 20 patches, fewer than one step needs"):
+        train(settings(optimization={"batch_size": 64}), read_manifest(data), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_existing_run_is_kept(data: Path, whole_run: RunFolder) -> None:
+    with pytest.raises(OutputExistsError, match="--overwrite"):
+        train(settings(), read_manifest(data), whole_run.path)
+
+
+def test_resuming_on_other_chips_is_refused(data: Path, whole_run: RunFolder) -> None:
+    manifest = read_manifest(data)
+    fewer = Manifest(manifest.records[1:], manifest.path)
+    with pytest.raises(ModelError, match=r"chips of the manifest have changed"):
+        resume(fewer, whole_run.path)
+
+
+def test_resuming_what_is_no_run_is_refused(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="is no run folder"):
+        resume(read_manifest(data), tmp_path)
