@@ -39,7 +39,6 @@ evaluate main alabama alabama.csv --split test
 evaluate main nebraska nebraska.csv --split '' --normalization domain
 evaluate main bangladesh bangladesh.csv --split '' --normalization domain
 evaluate main sen1floods11 sen1floods11.csv --split test --normalization domain --accept-units
-evaluate main sen1floods11_scene sen1floods11.csv --split test --normalization scene --accept-units
 
 # Class weights none, [1, 3] and [1, 8].
 train weights_none class_weights.yaml

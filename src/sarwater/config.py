@@ -176,7 +176,7 @@ class OptimizationSettings(_Settings):
 class RunSettings(_Settings):
     """Where it runs; passed on to Lightning."""
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**32)
     """The same seed gives the same model."""
     accelerator: str = "auto"
     """cpu, cuda, mps or auto."""
@@ -185,7 +185,7 @@ class RunSettings(_Settings):
     num_nodes: int = Field(1, ge=1)
     """Machines."""
     strategy: str = "auto"
-    """auto, ddp, fsdp and others of Lightning."""
+    """auto, ddp and others of Lightning that keep the whole network in each process."""
     precision: str = "32-true"
     """32-true, bf16-mixed, 16-mixed and others of Lightning."""
     threads: int | None = Field(None, ge=1)
@@ -194,8 +194,9 @@ class RunSettings(_Settings):
     """Processes that prepare patches; 0: the training process itself."""
     checkpoint_minutes: float = Field(5.0, ge=0)
     """Write a checkpoint at least this often, and after each epoch."""
-    criterion: Literal["f1", "iou"] = "f1"
-    """Validation score by which threshold and checkpoint are chosen."""
+    criterion: str = Field("f1", pattern=r"^(f1|iou|balanced|(precision|recall)>=(0?\.\d+|[01]))$")
+    """What chooses the threshold on the validation chips: f1 or iou (best score), balanced (area as
+    labelled), precision>=P or recall>=R (P, R within 0 ... 1); checkpoints go by the best F1."""
 
 
 class TrainSettings(_Settings):
@@ -252,10 +253,13 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         ConfigError: it cannot be read, is not YAML, or is something else than a mapping.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the config {path}: {error}") from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that does not exist
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the config {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"cannot read the config {path}: it is not UTF-8 text") from error
+    # ValueError: a date that does not exist; RecursionError: nested without end.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not YAML: {error}") from error
     if content is None:
         return {}

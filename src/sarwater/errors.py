@@ -29,6 +29,10 @@ class DownloadError(SarwaterError, OSError):
     """A download failed or what arrived is not what was announced."""
 
 
+class OutputError(SarwaterError, OSError):
+    """An output cannot be written: its place cannot be made, is read-only, or the disk is full."""
+
+
 class OutputExistsError(SarwaterError, FileExistsError):
     """An output exists already and ``--overwrite`` was not given."""
 

@@ -1,29 +1,45 @@
 """Files that appear whole or not at all."""
 
+import errno
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sarwater.errors import OutputExistsError
+from sarwater.errors import OutputError, OutputExistsError, SarwaterError
 
 _MARK = ".sarwater"
 """Hidden file in every folder that sarwater wrote; no other folder is ever replaced."""
 
 
-def refuse_existing(path: Path, *, overwrite: bool) -> None:
+def refuse_existing(path: Path, *, overwrite: bool, folder: bool = False) -> None:
     """Raise unless ``path`` is free, an empty folder, or may be overwritten.
+
+    Args:
+        path: where an output is to appear.
+        overwrite: whether a former output may be replaced.
+        folder: whether the output is a folder, which never replaces a file.
 
     Raises:
         OutputExistsError: ``path`` exists (as a file or a folder with content) and ``overwrite``
-            is false, or it is a folder that sarwater did not write.
+            is false, or it is a folder that sarwater did not write, or neither file nor folder.
+        OutputError: the place cannot be looked at.
     """
+    with output_errors(path):
+        _refuse_existing(path, overwrite=overwrite, folder=folder)
+
+
+def _refuse_existing(path: Path, *, overwrite: bool, folder: bool) -> None:
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
+    if folder and not path.is_dir():
+        raise OutputExistsError(f"{path} is a file; name a folder")
+    if not path.is_dir() and not path.is_file():
+        raise OutputExistsError(f"{path} is a device or a pipe; name a file")
     if not overwrite:
         raise OutputExistsError(
             f"{path} exists already; name another place or pass --overwrite to replace it"
@@ -35,9 +51,55 @@ def refuse_existing(path: Path, *, overwrite: bool) -> None:
         )
 
 
+def refuse_inputs(path: Path, inputs: Iterable[Path]) -> None:
+    """Raise when what is to be read lies in the folder ``path``, which is to be replaced.
+
+    Raises:
+        OutputExistsError: one of ``inputs`` is ``path`` or lies in it; the first is named.
+    """
+    if not path.exists():
+        return
+    place = path.resolve()
+    for one in inputs:
+        if one.resolve().is_relative_to(place):
+            raise OutputExistsError(
+                f"{path} would be replaced, but {one}, which is to be read, lies in it; name "
+                "another place"
+            )
+
+
 def mark_as_own(folder: Path) -> None:
     """Leave the mark that lets ``--overwrite`` replace a folder."""
     (folder / _MARK).touch()
+
+
+@contextmanager
+def output_errors(path: Path, aside: Path | None = None) -> Iterator[None]:
+    """Turn what the file system refuses into an ``OutputError`` that names ``path``.
+
+    Args:
+        path: the output as the user knows it.
+        aside: where it is being written. Where given, errors that name another place pass.
+    """
+    try:
+        yield
+    except OutputError as error:  # of a file within: name the place that was asked for
+        raise OutputError(str(error).replace(str(aside), str(path))) from error
+    except SarwaterError:
+        raise
+    except OSError as error:
+        named = error.filename
+        if aside is not None and named is not None and not str(named).startswith(str(aside)):
+            raise
+        raise OutputError(_explain(path, error)) from error
+
+
+def _explain(path: Path, error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"cannot write {path}: {error.strerror}; make room, or name a place on another disk"
+    blocking = next((str(p) for p in path.parents if p.exists() and not p.is_dir()), None)
+    reason = f"{blocking} is not a folder" if blocking else error.strerror or str(error)
+    return f"cannot write {path}: {reason}; name a place where files can be written"
 
 
 @contextmanager
@@ -49,19 +111,22 @@ def atomic_path(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
 
     Raises:
         OutputExistsError: ``path`` exists and ``overwrite`` is false.
+        OutputError: the file cannot be written there.
     """
     path = Path(path)
-    if path.is_dir():
-        raise OutputExistsError(f"{path} is a folder; name a file")
-    refuse_existing(path, overwrite=overwrite)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=path.suffix, dir=path.parent)
+    with output_errors(path):
+        if path.is_dir():
+            raise OutputExistsError(f"{path} is a folder; name a file")
+        refuse_existing(path, overwrite=overwrite)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".writing-", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     aside = Path(name)
     try:
-        yield aside
-        aside.chmod(0o666 & ~_umask())
-        aside.replace(path)
+        with output_errors(path, aside):
+            yield aside
+            aside.chmod(0o666 & ~_umask())
+            aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
 
@@ -71,21 +136,42 @@ def atomic_folder(path: str | Path, *, overwrite: bool = False) -> Iterator[Path
     """Yield a temporary folder beside ``path``; rename it to ``path`` when the block succeeds.
 
     Raises:
-        OutputExistsError: ``path`` exists with content and ``overwrite`` is false.
+        OutputExistsError: ``path`` exists with content and ``overwrite`` is false, or is a file.
+        OutputError: the folder cannot be written there.
     """
     path = Path(path)
-    refuse_existing(path, overwrite=overwrite)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    refuse_existing(path, overwrite=overwrite, folder=True)
+    with output_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=".writing-", dir=path.parent))
     try:
-        mark_as_own(aside)
-        yield aside
-        aside.chmod(0o777 & ~_umask())
-        if path.exists():
-            shutil.rmtree(path)
-        aside.replace(path)
+        with output_errors(path, aside):
+            mark_as_own(aside)
+            yield aside
+            aside.chmod(0o777 & ~_umask())
+            _put_in_place(aside, path, overwrite=overwrite)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _put_in_place(aside: Path, path: Path, *, overwrite: bool) -> None:
+    """Rename a finished folder; a former one is moved away first, and back when that fails."""
+    # Another process may have written there in the meantime.
+    refuse_existing(path, overwrite=overwrite, folder=True)
+    if not path.exists():
+        aside.replace(path)
+        return
+    former = aside.with_name(aside.name + "-former")
+    path.replace(former)
+    try:
+        aside.replace(path)
+    except OSError:
+        former.replace(path)
+        raise
+    if former.is_symlink():
+        former.unlink()
+    else:
+        shutil.rmtree(former, ignore_errors=True)
 
 
 def write_text(path: str | Path, text: str, *, overwrite: bool = False) -> None:

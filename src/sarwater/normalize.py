@@ -19,7 +19,7 @@ FIXED_RANGES: Mapping[Units, tuple[float, float]] = {
 }
 """Lowest and highest value that ``fixed`` maps to -1 and 1, by units."""
 
-_SMALLEST_STD = 1e-3
+_SMALLEST_STD = 1e-6
 """Standard deviations below this (constant bands) do not divide."""
 
 

@@ -3,8 +3,6 @@
 One definition for the inspection (what is in the data) and the sampler (what the network sees).
 """
 
-import csv
-import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sarwater.errors import DataError
+from sarwater.tables import csv_rows
 
 RATIO_BINS = ("<10", "10-100", "100-1000", ">1000 or no water")
 """Names of the bins of background : foreground.
@@ -130,24 +129,23 @@ def read_counts(path: str | Path) -> tuple[LabelCount, ...]:
         raise DataError(
             f"cannot read the table of counts {path}: {error}; expected CSV in UTF-8"
         ) from error
-    reader = csv.DictReader(io.StringIO(text))
-    there = reader.fieldnames or ()
-    missing = [name for name in _REQUIRED if name not in there]
-    if missing:
+    try:
+        rows = list(csv_rows(text, _REQUIRED))
+    except ValueError as error:
         raise DataError(
-            f"{path} has no column {', '.join(missing)}: found {', '.join(there) or 'nothing'}; "
-            f"a table of counts has {', '.join(_REQUIRED)} and may have event, split, ignored_px"
-        )
+            f"{path}: {error}; a table of counts has {', '.join(_REQUIRED)} and may have event, "
+            "split, ignored_px"
+        ) from error
     counts: list[LabelCount] = []
     problems: list[str] = []
     seen: set[str] = set()
-    for row in reader:
+    for line, row in rows:
         try:
             count = _label_count({name: value or "" for name, value in row.items() if name})
             if count.chip in seen:
                 raise ValueError(f"chip '{count.chip}' occurs twice")
         except ValueError as error:
-            problems.append(f"line {reader.line_num}: {error}")
+            problems.append(f"line {line}: {error}")
             continue
         seen.add(count.chip)
         counts.append(count)
@@ -172,8 +170,8 @@ def _label_count(row: Mapping[str, str]) -> LabelCount:
 
 def _pixels(row: Mapping[str, str], column: str) -> int:
     text = row[column].strip()
-    if not text.isdecimal():
-        raise ValueError(f"{column} '{text}' is not a number of pixels")
+    if not text.isdecimal() or len(text) > 18:
+        raise ValueError(f"{column} '{text[:40]}' is not a number of pixels")
     return int(text)
 
 

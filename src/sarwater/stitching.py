@@ -144,7 +144,8 @@ def _checked(probabilities: FloatArray, shape: tuple[int, ...]) -> FloatArray:
         )
     if not np.isfinite(probabilities).all():
         raise ModelError(
-            "the network returned numbers that are not finite; its weights are damaged, or "
+            "the network returned numbers that are not finite; its weights are damaged, the "
+            "image holds values far beyond what it was trained on (check units and no data), or "
             "bfloat16 is too narrow for it: run it in float32"
         )
     return probabilities

@@ -43,7 +43,7 @@ def records(draw: st.DrawFn, folder: Path, chip: str) -> ChipRecord:
         id=chip,
         domain=draw(WORDS),
         images=draw(files()),
-        bands=draw(st.lists(NAMES, min_size=1, max_size=3).map(tuple)),
+        bands=draw(st.lists(NAMES, min_size=1, max_size=3, unique_by=str.lower).map(tuple)),
         units=draw(st.sampled_from(Units)),
         split=draw(st.just("") | WORDS),
         nodata=draw(st.sampled_from(["auto", "border", "declared", "-9999"])),

@@ -105,6 +105,18 @@ def _labels(record: ChipRecord) -> tuple[Any, Any]:
     return chip.target, chip.valid
 
 
+@pytest.mark.parametrize("strategy", ["grid", "uniform"])
+def test_labels_are_counted_where_the_patches_are_cut(
+    strategy: str, records: list[ChipRecord]
+) -> None:
+    normalizer = Normalizer(Normalization.FIXED, Units.DB)
+    data = dataset(records, normalizer, strategy=strategy, per_epoch=12)
+    background, foreground = data.label_counts(10)
+    targets = [data[index]["target"] for index in range(10)]
+    assert background.tolist() == [int((target == 0).sum()) for target in targets]
+    assert foreground.tolist() == [int((target == 1).sum()) for target in targets]
+
+
 @pytest.mark.parametrize("strategy", ["grid", "uniform", "shoreline"])
 @pytest.mark.parametrize("kind", ["dataset", "patch", "fixed"])
 def test_what_is_not_valid_is_zero_and_ignored(

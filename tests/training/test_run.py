@@ -1,17 +1,20 @@
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from sarwater.config import TrainSettings, build_settings
+from sarwater.config import TrainSettings, build_settings, write_settings
 from sarwater.datasets.manifest import (
     ChipRecord,
     LabelCodes,
@@ -26,8 +29,9 @@ from sarwater.models.bundle import load_bundle
 from sarwater.models.segmenter import Segmenter
 from sarwater.raster import write_raster
 from sarwater.training.folder import RunFolder
-from sarwater.training.learner import Learner
+from sarwater.training.learner import Learner, patch_losses
 from sarwater.training.patches import batch_indices
+from sarwater.training.run import Run
 from sarwater.training.start import resume, train
 from sarwater.types import IGNORE, Grid, Units
 
@@ -131,7 +135,12 @@ def test_a_run_learns_the_lakes_and_leaves_all_that_mapping_needs(
     assert losses[-1] < losses[0] / 2
     assert folder.read_settings() == chosen
     assert (folder.path / "curves.png").stat().st_size > 1000
-    assert any(folder.tensorboard.rglob("events.out*"))
+
+
+def test_tensorboard_shows_one_curve(whole_run: RunFolder) -> None:
+    events = EventAccumulator(str(whole_run.tensorboard))
+    events.Reload()
+    assert [event.step for event in events.Scalars("val_f1")] == [1, 2, 3]
 
 
 def test_the_sampler_reports_what_it_drew(whole_run: RunFolder) -> None:
@@ -160,6 +169,68 @@ def test_a_killed_run_resumes_to_bitwise_the_same_weights(
     resume(read_manifest(data), folder.path)
     assert_same_weights(whole_run, folder)
     assert folder.curves.read_text() == whole_run.curves.read_text()
+
+
+def test_a_run_killed_before_its_first_step_resumes(
+    data: Path, whole_run: RunFolder, tmp_path: Path
+) -> None:
+    folder = RunFolder(tmp_path / "run")
+    Run(settings(**EVERYTHING_RANDOM), read_manifest(data), folder).start(overwrite=False)
+    resume(read_manifest(data), folder.path)
+    assert_same_weights(whole_run, folder)
+
+
+def test_a_run_killed_between_its_last_files_loses_none_of_them(
+    data: Path, whole_run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = RunFolder.log
+
+    def killed(
+        folder: RunFolder, history: Sequence[Mapping[str, float]], sampling: Sequence[Any]
+    ) -> None:
+        if len(history) == 3:
+            raise KeyboardInterrupt
+        log(folder, history, sampling)
+
+    monkeypatch.setattr(RunFolder, "log", killed)
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt):
+        train(settings(**EVERYTHING_RANDOM), read_manifest(data), folder.path)
+    monkeypatch.undo()
+    resume(read_manifest(data), folder.path)
+    assert folder.curves.read_text() == whole_run.curves.read_text()
+    assert folder.sampling.read_text() == whole_run.sampling.read_text()
+
+
+def test_a_run_asked_to_stop_saves_and_resumes(
+    data: Path, whole_run: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = iter(range(100))
+
+    def ask_in_the_sixth_step(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        if next(calls) == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return patch_losses(logits, target)
+
+    monkeypatch.setattr("sarwater.training.run.patch_losses", ask_in_the_sixth_step)
+    before = signal.getsignal(signal.SIGTERM)
+    rarely = {**EVERYTHING_RANDOM, "run": {"checkpoint_minutes": 60}}
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(SystemExit, match="--resume"):
+        train(settings(**rarely), read_manifest(data), folder.path)
+    assert signal.getsignal(signal.SIGTERM) is before
+    progress = torch.load(folder.checkpoint, weights_only=True)["progress"]
+    assert (progress["epoch"], progress["step"]) == (1, 2)
+    monkeypatch.undo()
+    resume(read_manifest(data), folder.path)
+    assert_same_weights(whole_run, folder)
+
+
+def test_resuming_a_finished_run_changes_nothing(data: Path, whole_run: RunFolder) -> None:
+    before = {path: path.read_bytes() for path in whole_run.path.rglob("*") if path.is_file()}
+    resume(read_manifest(data), whole_run.path)
+    after = {path: path.read_bytes() for path in whole_run.path.rglob("*") if path.is_file()}
+    assert after == before
 
 
 def start_in_background(data: Path, folder: RunFolder, like: RunFolder) -> subprocess.Popen[bytes]:
@@ -191,16 +262,30 @@ def test_the_seed_decides(data: Path, tmp_path: Path) -> None:
 
 
 def test_two_processes_train_and_resume(data: Path, tmp_path: Path) -> None:
-    out = tmp_path / "run"
+    settings_file = tmp_path / "two.yaml"
+    two = {"devices": 2, "strategy": "ddp"}
+    everything = {
+        **EVERYTHING_RANDOM,
+        "optimization": {"epochs": 2, "average_decay": 0.9, "batch_size": 2},
+        "run": {**EVERYTHING_RANDOM["run"], **two},
+    }
+    write_settings(settings(**everything), settings_file)
+    whole, killed = RunFolder(tmp_path / "whole"), RunFolder(tmp_path / "killed")
     command = [sys.executable, "-m", "sarwater", "train", str(data)]
-    flags = ["--out", str(out), "--devices", "2", "--strategy", "ddp", "--accelerator", "cpu"]
-    flags += ["--threads", "1", "--patches.size", "32", "--model.encoder", ENCODER]
-    flags += ["--optimization.epochs", "1", "--optimization.batch_size", "2"]
-    done = subprocess.run([*command, *flags], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    summary = json.loads(RunFolder(out).summary.read_text())
+    flags = ["--config", str(settings_file)]
+    subprocess.run([*command, "--out", str(whole.path), *flags], check=True, timeout=300)
+    summary = json.loads(whole.summary.read_text())
     assert summary["processes"] == 2
-    assert np.isfinite(summary["validation"]["f1"])
+    # A session of its own, so that both processes can be killed at once.
+    process = subprocess.Popen(
+        [*command, "--out", str(killed.path), *flags], start_new_session=True
+    )
+    wait_for_epoch_and_a_half(killed, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    subprocess.run([*command, "--resume", str(killed.path)], check=True, timeout=300)
+    assert_same_weights(whole, killed)
+    assert killed.curves.read_text() == whole.curves.read_text()
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3])
@@ -288,6 +373,7 @@ def test_early_stopping_ends_a_run_that_no_longer_improves(data: Path, tmp_path:
 
 def test_a_finished_model_is_the_start_of_another(data: Path, tmp_path: Path) -> None:
     first = train(settings(), read_manifest(data), tmp_path / "first")
+    before = weights(first)
     tuned = train(
         settings(
             model={"init": str(first.bundle)},
@@ -296,10 +382,21 @@ def test_a_finished_model_is_the_start_of_another(data: Path, tmp_path: Path) ->
         read_manifest(data),
         tmp_path / "tuned",
     )
-    before, after = weights(first), weights(tuned)
+    first.bundle.unlink()
+    resume(read_manifest(data), tuned.path)  # its start is no longer needed
+    after = weights(tuned)
     torch.testing.assert_close(
         before["classify.weight"], after["classify.weight"], atol=1e-6, rtol=0
     )
+
+
+def test_a_start_of_another_architecture_is_refused(
+    data: Path, whole_run: RunFolder, tmp_path: Path
+) -> None:
+    other = settings(model={"init": str(whole_run.bundle), "dropout": 0.3, "detail_channels": 16})
+    with pytest.raises(ModelError, match="detail_channels 8 instead of 16; set the model's values"):
+        train(other, read_manifest(data), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_split_without_water_is_refused_before_anything_is_written(tmp_path: Path) -> None:

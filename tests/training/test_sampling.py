@@ -278,7 +278,8 @@ def test_the_report_says_what_there_was_and_what_was_drawn() -> None:
     places = Places.join([places_of(index, *part, SIZE) for index, part in enumerate(chips)])
     chosen = sampler(places, strategy="shoreline", per_epoch=40)
     drawn = chosen.draw(5)
-    report = chosen.report(drawn)
+    places = chosen.places[drawn]
+    report = chosen.report(drawn, places.background, places.foreground)
 
     def composition(indices: IntArray) -> dict[str, Any]:
         water = labelled = 0

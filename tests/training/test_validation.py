@@ -151,7 +151,7 @@ def test_a_summary_is_that_of_scikit_learn(criterion: str) -> None:
     best = max(metrics.f1_score(truth, probability >= t / 200) for t in range(1, 200))
     assert found.f1 == pytest.approx(best)
     assert found.f1 > half
-    assert found.score(criterion) == (found.f1 if criterion == "f1" else found.iou)
+    assert found.best_f1 == found.f1
     assert found.criterion.endswith("on the validation split")
 
 
@@ -162,3 +162,22 @@ def test_scores_that_are_not_defined_are_zero() -> None:
     assert found.f1_at_half == 0.0
     assert found.f1 == 1.0
     assert found.average_precision == 1.0
+
+
+def test_a_criterion_that_nothing_satisfies_falls_back_to_f1_and_says_so() -> None:
+    truth = np.array([True, False, True, False] * 50)
+    probability = np.where(truth, 0.4, 0.6).astype(np.float32)
+    found = summarize(count(probability, truth), "precision>=0.9")
+    assert found.criterion.startswith("no threshold satisfies precision>=0.9, so best F1")
+    assert found.recall == 1.0
+
+
+def test_the_checkpoint_goes_by_the_best_f1_whatever_chose_the_threshold() -> None:
+    random = np.random.default_rng(0)
+    truth = random.random(4000) < 0.2
+    probability = np.clip(0.5 * truth + random.normal(0.3, 0.2, 4000), 0, 1).astype(np.float32)
+    strict = summarize(count(probability, truth), "precision>=0.95")
+    plain = summarize(count(probability, truth), "f1")
+    assert strict.precision >= 0.95
+    assert strict.f1 < plain.f1
+    assert strict.best_f1 == plain.best_f1 == plain.f1

@@ -2,11 +2,13 @@
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 
 from sarwater import __version__
 from sarwater.errors import SarwaterError
+from sarwater.termination import Terminated, terminated_as_interrupted
 
 COMMANDS: dict[str, str] = {
     "download": "fetch a public data set",
@@ -27,7 +29,8 @@ COMMANDS: dict[str, str] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    0: done; 1: an error that the message explains; 2: wrong usage; 130: interrupted.
+    0: done; 1: an error that the message explains; 2: wrong usage; 130: interrupted; 143: asked
+    to end (SIGTERM).
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser, commands = _parser()
@@ -38,14 +41,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     module = importlib.import_module(f"sarwater.cli.{name}")
     module.add_arguments(commands[name])
     try:
-        module.run(parser.parse_args(arguments))
+        with terminated_as_interrupted():
+            module.run(parser.parse_args(arguments))
+            sys.stdout.flush()
     except SarwaterError as error:
-        print(f"sarwater {name}: error: {error}", file=sys.stderr)
+        return _fail(name, str(error))
+    except BrokenPipeError:  # who reads the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except KeyboardInterrupt:
-        print(f"sarwater {name}: interrupted", file=sys.stderr)
-        return 130
+    except OSError as error:
+        return _fail(name, f"{error.filename or 'a file'}: {error.strerror or error}")
+    except MemoryError as error:
+        return _fail(name, f"not enough memory ({error}); close other programs, or take less")
+    except KeyboardInterrupt as error:
+        print(f"sarwater {name}: {str(error) or 'interrupted'}", file=sys.stderr)
+        return 143 if isinstance(error, Terminated) else 130
     return 0
+
+
+def _fail(name: str, message: str) -> int:
+    print(f"sarwater {name}: error: {message}", file=sys.stderr)
+    return 1
 
 
 def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:

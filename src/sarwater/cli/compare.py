@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> None:
     from sarwater.evaluation.comparison import compare
     from sarwater.evaluation.comparison_files import format_comparison, write_comparison
     from sarwater.evaluation.files import read_evaluation
-    from sarwater.files import atomic_folder
+    from sarwater.files import atomic_folder, refuse_inputs
     from sarwater.report.comparison_charts import write_comparison_charts
 
     if args.bootstrap < 1 or args.seed < 0:
@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> None:
             f"{args.seed}"
         )
     names = _names(args.evaluations, args.names)
+    refuse_inputs(args.out, args.evaluations)
     with atomic_folder(args.out, overwrite=args.overwrite) as aside:
         runs = {
             name: read_evaluation(path) for name, path in zip(names, args.evaluations, strict=True)

@@ -51,13 +51,15 @@ def run(args: argparse.Namespace) -> None:
     """Evaluate, write the folder and print the table."""
     from sarwater.datasets.manifest import read_manifest
     from sarwater.evaluation.chips import MissingRadar, ModelIdentity
-    from sarwater.files import refuse_existing
+    from sarwater.files import refuse_existing, refuse_inputs
     from sarwater.models.bundle import load_bundle
     from sarwater.report.evaluation_report import evaluate_to_folder
 
     _check(args)
-    refuse_existing(args.out, overwrite=args.overwrite)
-    manifest = read_manifest(args.data).select(split=args.split or None, domains=args.domains)
+    refuse_existing(args.out, overwrite=args.overwrite, folder=True)
+    manifest = read_manifest(args.data)
+    refuse_inputs(args.out, (args.model, *manifest.files))
+    manifest = manifest.select(split=args.split or None, domains=args.domains)
     bundle = load_bundle(args.model)
     info = bundle.info
     predictor = predictor_for(bundle, args)

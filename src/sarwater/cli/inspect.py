@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sarwater.errors import ConfigError, DataError
-from sarwater.files import atomic_folder, refuse_existing
+from sarwater.files import atomic_folder, refuse_existing, refuse_inputs
 
 if TYPE_CHECKING:
     from sarwater.inspection import Finding, Inspection
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
     if args.out is None and args.manifest is not None:
         raise ConfigError("name the folder to write with --out DIR")
     if args.out is not None:
-        refuse_existing(args.out, overwrite=args.overwrite)
+        refuse_existing(args.out, overwrite=args.overwrite, folder=True)
     if args.counts is not None:
         _inspect_counts(args)
     else:
@@ -67,11 +67,15 @@ def _inspect_counts(args: argparse.Namespace) -> None:
 
     table = ratio_table(read_counts(args.counts))
     if args.out is not None:
-        from sarwater.report.inspection_charts import ratio_figure, save_figure
+        refuse_inputs(args.out, [args.counts])
+        from sarwater.report.inspection_charts import ratio_figure
+        from sarwater.report.saving import save_figure
 
         with atomic_folder(args.out, overwrite=args.overwrite) as folder:
             write_json(folder / "ratios.json", table.as_dict())
-            save_figure(ratio_figure(table, ("non-water", "water")), folder / "ratio_bins.png")
+            save_figure(
+                ratio_figure(table, ("non-water", "water")), folder / "ratio_bins.png", dpi=130
+            )
     if args.json:
         _print_json(table.as_dict())
         return
@@ -87,7 +91,9 @@ def _inspect_manifest(args: argparse.Namespace) -> None:
     from sarwater.inspection.thumbnails import choose_chips, read_thumbnails
     from sarwater.report.inspection_charts import save_charts
 
-    inspection = inspect_manifest(read_manifest(args.manifest))
+    manifest = read_manifest(args.manifest)
+    refuse_inputs(args.out, manifest.files)
+    inspection = inspect_manifest(manifest)
     chosen = choose_chips(inspection.chips, args.contact_sheet)
     thumbnails = read_thumbnails(chosen, inspection.domains)
     with atomic_folder(args.out, overwrite=args.overwrite) as folder:

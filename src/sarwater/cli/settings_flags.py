@@ -69,7 +69,7 @@ def read_settings(args: argparse.Namespace, kind: type[Settings]) -> Settings:
 def _parse(text: str) -> Any:
     try:
         return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):  # ValueError: a date that does not exist
+    except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: no such date
         return text
 
 

@@ -27,11 +27,14 @@ def run(args: argparse.Namespace) -> None:
         args.usage_error("a run goes on with its own settings: give none with --resume")
     settings = read_settings(args, TrainSettings)
     from sarwater.datasets.manifest import read_manifest
+    from sarwater.files import refuse_inputs
     from sarwater.training.start import resume, train
 
     manifest = read_manifest(args.manifest)
     if args.resume is not None:
         folder = resume(manifest, args.resume)
     else:
+        given = [path for path in (args.config, settings.model.init) if path is not None]
+        refuse_inputs(args.out, (*given, *manifest.files))
         folder = train(settings, manifest, args.out, overwrite=args.overwrite)
     print(folder.describe())

@@ -114,7 +114,10 @@ class _Fetcher:
     def __init__(
         self, url: str, folder: Path, connections: int, overwrite: bool, pause: float
     ) -> None:
-        parts = urllib.parse.urlsplit(url)
+        try:
+            parts = urllib.parse.urlsplit(url)
+        except ValueError as error:
+            raise ConfigError(f"'{url}' is no address: {error}") from error
         bucket = PurePosixPath(parts.path).name
         if parts.scheme not in ("http", "https") or not parts.netloc or not bucket:
             raise ConfigError(f"'{url}' is no address of a bucket; expected {SEN1FLOODS11_URL}")

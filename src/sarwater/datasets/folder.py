@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 
 from sarwater.datasets.listing import Listing, some
 from sarwater.datasets.manifest import DEFAULT_CLASSES, NODATA_RULES, ChipRecord, LabelCodes
+from sarwater.datasets.records import check_names
 from sarwater.errors import ConfigError, DataError, nearest
 from sarwater.types import Units
 
@@ -69,10 +70,15 @@ def list_folder(
         domain_from_folder: take the first folder under the images as the domain.
 
     Raises:
-        ConfigError: the codes cannot be read or name a class that is not there; the rule for no
-            data is none.
+        ConfigError: the codes cannot be read or name a class that is not there; names occur
+            twice; the rule for no data is none; a pattern cannot be used.
         DataError: there are no images.
     """
+    for what, named in (("bands", bands), ("classes", classes)):
+        try:
+            check_names(what, named)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
     table = _codes(codes, classes)
     _check_nodata(nodata)
     found, label_files = _find(path, images, labels, image_suffix)
@@ -170,7 +176,14 @@ def _files(path: Path, pattern: str) -> Iterator[tuple[Path, PurePath]]:
             break
         fixed.append(part)
     base = path.joinpath(*fixed)
-    for file in sorted(path.glob(pattern)):
+    try:
+        matching = sorted(path.glob(pattern))
+    except (NotImplementedError, ValueError, IndexError) as error:
+        raise ConfigError(
+            f"the pattern '{pattern}' cannot be used ({error}); expected one below {path} such as "
+            "'images/**/*.tif'"
+        ) from error
+    for file in matching:
         hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
         if file.suffix.lower() in SUFFIXES and file.is_file() and not hidden:
             yield file, file.parent.relative_to(base)

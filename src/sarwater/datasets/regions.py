@@ -1,5 +1,6 @@
 """The regions that ``sarwater simulate`` makes: the sensor, the weather and the land of each."""
 
+import math
 from dataclasses import dataclass
 
 from sarwater.datasets.backscatter import Wind
@@ -44,7 +45,7 @@ class RegionSettings:
         near, far = self.incidence
         checks = [
             (self.size >= MIN_SIZE, f"size = {self.size} is below {MIN_SIZE} px"),
-            (self.looks > 0, f"looks = {self.looks} is not above 0"),
+            (0 < self.looks < math.inf, f"looks = {self.looks} is not above 0 and finite"),
             (
                 15 <= near < far <= 60,
                 f"incidence = {near} ... {far} does not rise within 15 ... 60 degrees",

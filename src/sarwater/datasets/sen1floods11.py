@@ -113,7 +113,7 @@ def read_split(table: Path) -> list[str]:
     """
     try:
         rows = list(csv.reader(table.read_text(encoding="utf-8-sig").splitlines()))
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"cannot read the split table {table}: {error}") from error
     chips = []
     for number, row in enumerate(rows, 1):

@@ -16,7 +16,7 @@ from sarwater.errors import ConfigError, DataError, nearest
 OVERLAP = 0.01
 """Share of the smaller chip's area above which two chips share ground."""
 
-_RANGE = re.compile(r"(\d*)-(\d*)")
+_RANGE = re.compile(r"(\d{0,18})-(\d{0,18})")
 
 
 class SharedGround(NamedTuple):
@@ -106,9 +106,12 @@ def split_by_fractions(
         where: assign only the chips with these values; the others keep their split.
 
     Raises:
-        ConfigError: fractions that are negative or do not sum to 1.
+        ConfigError: fractions that are negative or do not sum to 1; a negative seed.
     """
-    if min(fractions.values()) < 0 or abs(sum(fractions.values()) - 1) > 1e-6:
+    if seed < 0:
+        raise ConfigError(f"the seed is {seed}: expected 0 or more")
+    # In this form NaN is refused too.
+    if not (min(fractions.values()) >= 0 and abs(sum(fractions.values()) - 1) <= 1e-6):
         listed = ", ".join(f"{name} {share:g}" for name, share in fractions.items())
         raise ConfigError(f"the fractions are {listed}: expected shares that sum to 1")
     chosen = choose(manifest, where or {})

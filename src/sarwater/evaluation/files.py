@@ -70,9 +70,31 @@ def read_evaluation(folder: str | Path) -> Evaluation:
                 arrays["positive_sums"],
                 arrays["negative_sums"],
             )
+            _check_arrays(counts, arrays["confusion"])
             return _evaluation(header, counts, arrays["confusion"])
-    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+    # KeyError, TypeError, EOFError, ValueError: whatever else is in the file.
+    except (
+        OSError,
+        EOFError,
+        KeyError,
+        TypeError,
+        ValueError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise DataError(f"{path} is damaged ({error}); evaluate anew") from error
+
+
+def _check_arrays(counts: ThresholdCounts, confusion: Any) -> None:
+    """Raise ValueError unless the arrays are counts of as many chips and bins."""
+    shape = counts.positives.shape
+    arrays = [counts.positives, counts.negatives, counts.positive_sums, counts.negative_sums]
+    if any(array.dtype.kind not in "uif" for array in (*arrays, confusion)):
+        raise ValueError("it holds something else than numbers")
+    if len(shape) != 2 or any(array.shape != shape for array in arrays):
+        raise ValueError(f"counts of shapes {', '.join(str(array.shape) for array in arrays)}")
+    if confusion.ndim != 3 or len(confusion) != shape[0]:
+        raise ValueError(f"confusion matrices of shape {confusion.shape} for {shape[0]} chips")
 
 
 def format_table(rows: Sequence[Mapping[str, float | None]]) -> str:

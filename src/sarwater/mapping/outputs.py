@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from sarwater.errors import OutputExistsError
+from sarwater.files import output_errors
 from sarwater.palette import class_color, rgb
 from sarwater.prediction import classify, water_probability
 from sarwater.raster import open_writer, pixel_area
@@ -48,19 +49,25 @@ def staged(paths: Mapping[str, Path], folder: Path) -> Iterator[dict[str, Path]]
     for it.
 
     Raises:
-        OutputExistsError: ``folder`` is a file.
+        OutputExistsError: ``folder`` is a file, or one of ``paths`` a folder.
+        OutputError: the files cannot be written there.
     """
-    missing = not folder.exists()
-    if folder.exists() and not folder.is_dir():
-        raise OutputExistsError(f"{folder} is a file; name a folder for the maps")
-    folder.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=".mapping-", dir=folder))
+    with output_errors(folder):
+        missing = not folder.exists()
+        if folder.exists() and not folder.is_dir():
+            raise OutputExistsError(f"{folder} is a file; name a folder for the maps")
+        for path in paths.values():
+            if path.is_dir():
+                raise OutputExistsError(f"{path} is a folder; a file of that name is to be written")
+        folder.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=".mapping-", dir=folder))
     try:
-        inside = {kind: aside / path.name for kind, path in paths.items()}
-        yield inside
-        for kind, path in paths.items():
-            if inside[kind].exists():
-                inside[kind].replace(path)
+        with output_errors(folder, aside):
+            inside = {kind: aside / path.name for kind, path in paths.items()}
+            yield inside
+            for kind, path in paths.items():
+                if inside[kind].exists():
+                    inside[kind].replace(path)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
         if missing and not any(folder.iterdir()):

@@ -1,5 +1,6 @@
 """Map the water of whole scenes: the same read and normalize as in training, by row strips."""
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -23,6 +24,9 @@ from sarwater.mapping.outputs import (
 from sarwater.prediction import Predictor
 from sarwater.progress import step
 from sarwater.types import BoolArray, FloatArray
+
+_LONGEST = 200
+"""Bytes of a scene's name; file systems hold 255 with what is added."""
 
 Draw = Callable[[Thumbnail, Path], None]
 """Draws a thumbnail into a file."""
@@ -100,6 +104,8 @@ def map_scene(
 ) -> dict[str, Any]:
     """Map one scene of any size; memory follows its width, not its height.
 
+    The border rule of 8-bit scenes is the exception: it holds three bytes a pixel of the scene.
+
     Writes ``<title>_water.tif``, ``<title>_probability.tif``, ``<title>_summary.json`` and, with
     ``draw``, ``<title>_quicklook.png``: all of them, or none.
 
@@ -172,8 +178,11 @@ def check_outputs(sources: Sequence[SceneSource], out: Path, *, overwrite: bool)
             "them into different folders, or one by one with --name"
         )
     for title in titles:
-        if Path(title).name != title:
-            raise ConfigError(f"'{title}' cannot begin a file name; give a name without slashes")
+        if Path(title).name != title or "\0" in title or len(os.fsencode(title)) > _LONGEST:
+            raise ConfigError(
+                f"{title[:80]!r} cannot begin a file name; give a --name without slashes, of at "
+                f"most {_LONGEST} bytes"
+            )
     paths = [path for title in titles for path in output_paths(out, title).values()]
     inputs = {file.resolve() for source in sources for file in source.files}
     own = [str(path) for path in paths if path.resolve() in inputs]

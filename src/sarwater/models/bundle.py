@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_bytes
 
+from sarwater.datasets.records import check_names
 from sarwater.errors import ModelError
 from sarwater.files import atomic_path
 from sarwater.models.architecture import Architecture
@@ -56,6 +57,12 @@ class ModelInfo(BaseModel):
     """Validation scores of the chosen checkpoint."""
     data: dict[str, Any] = {}
     """What it was trained on: domains, chips, a hash of the manifest."""
+
+    @model_validator(mode="after")
+    def _names(self) -> "ModelInfo":
+        check_names("bands", self.bands)
+        check_names("classes", self.classes)
+        return self
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +136,12 @@ def load_bundle(path: str | Path) -> Bundle:
                 f"{path} was written by a newer sarwater ({description.get('version')}); update"
             )
         info = ModelInfo.model_validate(description)
-    except (ValidationError, json.JSONDecodeError, AttributeError, TypeError) as error:
-        raise ModelError(f"the description in {path} is damaged: {error}") from error
+    except ValidationError as error:
+        found = "; ".join(
+            ".".join(map(str, one["loc"])) + f": {one['msg']}" if one["loc"] else one["msg"]
+            for one in error.errors()
+        )
+        raise ModelError(f"the description in {path} is damaged: {found}; train anew") from error
+    except (json.JSONDecodeError, AttributeError, TypeError, RecursionError) as error:
+        raise ModelError(f"the description in {path} is damaged: {error}; train anew") from error
     return Bundle(info, state, hashlib.sha256(path.read_bytes()).hexdigest(), path)

@@ -13,7 +13,7 @@ import rasterio
 from affine import Affine
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
-from sarwater.errors import RasterError
+from sarwater.errors import OutputError, RasterError
 from sarwater.raster.grids import lonlat_bounds
 from sarwater.types import Grid
 
@@ -51,7 +51,11 @@ def read_header(path: str | Path) -> Header:
 
 
 def header_of(path: Path, dataset: Any) -> Header:
-    """Return the header of an open rasterio dataset."""
+    """Return the header of an open rasterio dataset.
+
+    Raises:
+        RasterError: its values are complex.
+    """
     has_place = dataset.crs is not None
     grid = Grid(
         dataset.height,
@@ -59,6 +63,10 @@ def header_of(path: Path, dataset: Any) -> Header:
         dataset.transform if has_place else Affine.identity(),
         dataset.crs.to_wkt() if has_place else None,
     )
+    if dataset.dtypes[0].startswith("complex"):
+        raise RasterError(
+            f"{path} holds complex numbers; compute amplitude, power or dB first, and multilook"
+        )
     flags = dataset.mask_flag_enums
     declares = any(flag != [rasterio.enums.MaskFlags.all_valid] for flag in flags)
     return Header(
@@ -108,7 +116,25 @@ def reading(path: Path) -> Iterator[None]:
         except RasterioError as error:
             cause = error.__cause__ or error
             raise RasterError(
-                f"cannot read or write {path}: {cause}; the file may be truncated, or not a raster"
+                f"cannot read {path}: {cause}; the file may be truncated, or not a raster"
+            ) from error
+        except UnicodeEncodeError as error:
+            raise RasterError(
+                f"cannot read {str(path)!a}: its name is not UTF-8; rename it"
+            ) from error
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what rasterio raises into an ``OutputError`` that names the file."""
+    with _quiet:
+        try:
+            yield
+        except RasterioError as error:
+            cause = error.__cause__ or error
+            raise OutputError(
+                f"cannot write {path}: {cause}; is there room on the disk? Make some, or name "
+                "another place"
             ) from error
 
 
@@ -119,8 +145,16 @@ def opened(path: Path) -> Iterator[Any]:
     Raises:
         RasterError: there is no such file, or it is no raster.
     """
-    if not path.exists():
-        raise RasterError(f"cannot read {path}: there is no such file")
+    try:
+        is_there = path.exists()
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        raise RasterError(f"cannot read {str(path)!a}: {error}") from error
+    if not is_there:
+        raise RasterError(
+            f"cannot read {path}: there is no such file; where files have moved, index them anew"
+        )
+    if path.is_dir():
+        raise RasterError(f"cannot read {path}: it is a folder; name a raster file")
     with reading(path):
         dataset = rasterio.open(path)
     with dataset:

@@ -10,6 +10,7 @@ import numpy as np
 from rasterio.windows import Window
 from scipy import ndimage
 
+from sarwater.datasets.records import NODATA_RULES
 from sarwater.errors import DataError, nearest
 from sarwater.raster.grids import check_same_grid
 from sarwater.raster.opening import Header, header_of, opened, reading
@@ -18,6 +19,9 @@ from sarwater.units import guess_units
 
 _SAMPLE = 512
 """Side in pixels of the decimated image from which units are guessed."""
+
+_ROWS = 512
+"""Rows that are read at once to find the borders."""
 
 
 class Scene:
@@ -47,8 +51,14 @@ class Scene:
 
         Raises:
             RasterError: a file cannot be read.
-            DataError: the files differ in size, CRS or place, or band names do not fit.
+            DataError: the files differ in size, CRS or place, band names do not fit, or the rule
+                for no data is none.
         """
+        if nodata not in NODATA_RULES and not _is_number(nodata):
+            raise DataError(
+                f"no data '{nodata}'{nearest(nodata, NODATA_RULES)} is neither a number nor one "
+                f"of {', '.join(NODATA_RULES)}"
+            )
         self.files = tuple(Path(file) for file in files)
         self.nodata = nodata
         self._stack = ExitStack()
@@ -168,7 +178,9 @@ class Scene:
             valid &= np.isfinite(values)
         if _is_number(self.nodata) and not math.isnan(float(self.nodata)):
             valid &= values != float(self.nodata)
-        return np.where(valid, values, 0).astype(np.float32), valid
+        with np.errstate(over="ignore"):
+            single = np.where(valid, values, 0).astype(np.float32)
+        return single, valid & np.isfinite(single)
 
     def _channels_of(self, band: int) -> tuple[Any, tuple[int, ...]]:
         file, channels = self._channels[band]
@@ -186,8 +198,14 @@ class Scene:
         return self.nodata == "auto" and is_byte and not self.declares_nodata
 
     def _border_valid(self) -> BoolArray:
-        image, _ = self.read(0, 0, self.grid.height, self.grid.width)
-        return border_valid(image)
+        """Find the borders; of the whole scene only a few bits a pixel are in memory at once."""
+        height, width = self.grid.height, self.grid.width
+        bright, dark = np.empty((2, height, width), np.bool_)
+        for row in range(0, height, _ROWS):
+            image, _ = self.read(row, 0, min(_ROWS, height - row), width)
+            bright[row : row + _ROWS] = (image == 255).all(axis=0)
+            dark[row : row + _ROWS] = (image == 0).all(axis=0)
+        return _not_reached(bright, dark)
 
 
 def border_valid(image: AnyArray) -> BoolArray:
@@ -204,14 +222,14 @@ def border_valid(image: AnyArray) -> BoolArray:
     >>> border_valid(np.stack([row, row])).tolist()
     [[False, False, False, True, True]]
     """
-    bright = (image == 255).all(axis=0)
-    candidates = bright | (image == 0).all(axis=0)
+    return _not_reached((image == 255).all(axis=0), (image == 0).all(axis=0))
+
+
+def _not_reached(bright: BoolArray, dark: BoolArray) -> BoolArray:
+    """Return what neither is bright nor dark and connected to it."""
     if not bright.any():
         return np.ones(bright.shape, np.bool_)
-    labels, count = ndimage.label(candidates)
-    outside = np.zeros(count + 1, np.bool_)
-    outside[labels[bright]] = True
-    return np.asarray(~outside[labels])
+    return np.asarray(~ndimage.binary_propagation(bright, mask=bright | dark))
 
 
 def _channels(headers: Sequence[Header], bands: Sequence[str]) -> list[tuple[int, tuple[int, ...]]]:

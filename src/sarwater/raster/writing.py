@@ -7,12 +7,16 @@ from typing import Any
 
 import numpy as np
 import rasterio
+from rasterio.enums import MaskFlags
 from rasterio.windows import Window
 
-from sarwater.errors import RasterError
+from sarwater.errors import OutputError, RasterError
 from sarwater.files import atomic_path
-from sarwater.raster.opening import reading
+from sarwater.raster.opening import opened, reading, writing
 from sarwater.types import AnyArray, BoolArray, Grid
+
+_ROOM = 65536
+"""Bytes that must fit on the disk before a file is begun."""
 
 
 class RasterWriter:
@@ -27,7 +31,8 @@ class RasterWriter:
         """Write ``array`` [row, col] or [band, row, col] with its upper left pixel at (row, col).
 
         Raises:
-            RasterError: the values cannot be held by the file's type, or the disk is full.
+            RasterError: the values cannot be held by the file's type.
+            OutputError: the disk is full.
         """
         bands = array[None] if array.ndim == 2 else array
         dtype = np.dtype(self._dataset.dtypes[0])
@@ -36,13 +41,13 @@ class RasterWriter:
                 f"{self._path} holds {dtype} but was given {bands.dtype}: values would be lost"
             )
         window = Window(col, row, bands.shape[2], bands.shape[1])
-        with reading(self._path):
+        with writing(self._path):
             self._dataset.write(bands.astype(dtype), window=window)
 
     def write_valid(self, valid: BoolArray, row: int = 0, col: int = 0) -> None:
         """Write the dataset mask: pixels that are not valid are no data to every reader."""
         window = Window(col, row, valid.shape[1], valid.shape[0])
-        with reading(self._path), rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
+        with writing(self._path), rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
             self._dataset.write_mask(valid, window=window)
 
 
@@ -72,7 +77,7 @@ def open_writer(
 
     Raises:
         OutputExistsError: the file exists and ``overwrite`` is false.
-        RasterError: writing failed; nothing is left under ``path``.
+        OutputError: writing failed; nothing is left under ``path``.
     """
     path = Path(path)
     profile: dict[str, Any] = {
@@ -91,17 +96,38 @@ def open_writer(
     }
     if grid.crs is not None:
         profile |= {"crs": grid.crs, "transform": grid.transform}
-    with (
-        atomic_path(path, overwrite=overwrite) as aside,
-        rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
-        reading(path),
-        rasterio.open(aside, "w", **profile) as dataset,
-    ):
-        dataset.descriptions = tuple(bands)
-        dataset.update_tags(**dict(tags or {}))
-        if colors:
-            dataset.write_colormap(1, dict(colors))
-        yield RasterWriter(dataset, path)
+    with atomic_path(path, overwrite=overwrite) as aside:
+        aside.write_bytes(bytes(_ROOM))  # GDAL crashes where it cannot even write a header
+        with (
+            rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True),
+            writing(path),
+            rasterio.open(aside, "w", **profile) as dataset,
+        ):
+            dataset.descriptions = tuple(bands)
+            dataset.update_tags(**dict(tags or {}))
+            if colors:
+                dataset.write_colormap(1, dict(colors))
+            yield RasterWriter(dataset, path)
+        _check_whole(aside, path)
+
+
+def _check_whole(aside: Path, path: Path) -> None:
+    """Read all blocks once more: GDAL closes a file on a full disk without a word."""
+    try:
+        with opened(aside) as dataset, reading(aside):
+            masked = MaskFlags.per_dataset in dataset.mask_flag_enums[0]
+            for (row, col), window in dataset.block_windows(1):
+                dataset.read(window=window)
+                if masked:
+                    dataset.dataset_mask(window=window)
+                offset = f"BLOCK_OFFSET_{col}_{row}"
+                if not all(dataset.get_tag_item(offset, "TIFF", bidx=b) for b in dataset.indexes):
+                    raise RasterError(f"block {row}, {col} is missing")
+    except RasterError as error:
+        raise OutputError(
+            f"cannot write {path}: what arrived on the disk is not whole; is there room on it? "
+            "Make some, or name another place"
+        ) from error
 
 
 def write_raster(

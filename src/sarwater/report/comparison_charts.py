@@ -16,6 +16,7 @@ from sarwater.report.evaluation_charts import (
     title,
     unit_square,
 )
+from sarwater.report.saving import save_figure
 
 RUN_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Colors of the runs in turn; from the eighth on they repeat with another line style."""
@@ -31,7 +32,7 @@ def write_comparison_charts(comparison: Mapping[str, Any], folder: Path) -> list
         "differences.png": differences_chart(comparison),
     }
     for name, figure in charts.items():
-        figure.savefig(folder / name, dpi=130)
+        save_figure(figure, folder / name, dpi=130)
     return sorted(charts)
 
 

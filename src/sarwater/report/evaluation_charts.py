@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sarwater.evaluation.counts import DoubleArray
+from sarwater.report.saving import save_figure
 
 SCORE_COLORS = {"precision": "#E69F00", "recall": "#CC79A7", "f1": "#0072B2", "iou": "#009E73"}
 SCORE_NAMES = {"precision": "precision", "recall": "recall", "f1": "F1", "iou": "IoU"}
@@ -30,7 +31,7 @@ def write_charts(summary: Mapping[str, Any], folder: Path) -> list[str]:
         charts["precision_recall.png"] = precision_recall_chart(summary)
         charts["domains.png"] = domains_chart(summary)
     for name, figure in charts.items():
-        figure.savefig(folder / name, dpi=130)
+        save_figure(figure, folder / name, dpi=130)
     return sorted(charts)
 
 

@@ -18,6 +18,7 @@ from sarwater.inspection.domains import BandComparison, DomainBand, Matrix
 from sarwater.inspection.histograms import Histogram, add
 from sarwater.inspection.thumbnails import Thumbnail, describe
 from sarwater.ratios import RATIO_BINS, RatioTable
+from sarwater.report.saving import save_figure
 
 WATER, LAND, INK, FAINT = "#0072B2", "#D9D2C5", "#222222", "#8A8A8A"
 BIN_COLORS = ("#0072B2", "#56B4E9", "#BFD9E8", LAND)
@@ -48,13 +49,8 @@ def save_charts(inspection: Inspection, thumbnails: Sequence[Thumbnail], folder:
         readable = sum(bool(chip.bands) for chip in inspection.chips)
         figures["contact_sheet.png"] = contact_figure(thumbnails, readable)
     for name, figure in figures.items():
-        save_figure(figure, folder / name)
+        save_figure(figure, folder / name, dpi=_DPI)
     return list(figures)
-
-
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG without a date in it, so that equal data give equal files."""
-    figure.savefig(path, dpi=_DPI, facecolor="white", metadata={"Software": None})
 
 
 def histogram_figure(domains: Sequence[BandComparison]) -> Figure:
@@ -270,7 +266,7 @@ def _thumbnail(axes: Axes, one: Thumbnail, *, name_domain: bool) -> None:
         axes.imshow(unlabelled, cmap=ListedColormap(["#D55E00"]), alpha=0.35)
         for index in range(1, len(record.classes)):
             inside = one.target == index
-            if inside.any() and not inside.all():
+            if inside.any() and not inside.all() and min(inside.shape) > 1:
                 color = OUTLINES[(index - 1) % len(OUTLINES)]
                 axes.contour(inside, levels=[0.5], colors=[color], linewidths=0.7)
     name = record.id.removeprefix(record.domain).lstrip("_- ") if not name_domain else record.id

@@ -7,6 +7,7 @@ from matplotlib.patches import Patch
 
 from sarwater.mapping.outputs import Thumbnail
 from sarwater.report.images import NO_DATA, class_color, class_picture, sar_composite
+from sarwater.report.saving import save_figure
 from sarwater.types import IGNORE, Chip, Grid
 
 _PANEL = 5.0
@@ -60,4 +61,4 @@ def draw_quicklook(thumbnail: Thumbnail, path: Path) -> None:
         axis.set_yticks([])
     thinned = f"every {thumbnail.step}th pixel" if thumbnail.step > 1 else "every pixel"
     figure.supxlabel(f"{thinned} shown", fontsize="small")
-    figure.savefig(path, dpi=150)
+    save_figure(figure, path, dpi=150)

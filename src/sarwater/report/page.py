@@ -85,7 +85,8 @@ def _sections(folder: Path) -> list[Section]:
 def _read(path: Path, reader: Callable[[Path, Any], Section]) -> Section:
     try:
         return reader(path, json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
+    # Whatever is in the file: ValueError is also that of JSON and of UTF-8.
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
             f"{path} cannot be read as a result ({type(error).__name__}: {error}); make it anew"
         ) from error
@@ -176,7 +177,11 @@ _READERS: dict[str, Callable[[Path, Any], Section]] = {
 
 
 def _pictures(folder: Path) -> list[Picture]:
-    return [Picture(path.stem.replace("_", " "), path) for path in sorted(folder.glob("*.png"))]
+    return [
+        Picture(path.stem.replace("_", " "), path)
+        for path in sorted(folder.glob("*.png"))
+        if path.is_file()
+    ]
 
 
 def _flat(result: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -24,6 +24,7 @@ from sarwater.report.images import (
     gray_view,
     sar_composite,
 )
+from sarwater.report.saving import save_figure
 from sarwater.types import ByteArray, Units
 
 ROWS = 6
@@ -99,7 +100,7 @@ class WorstPanels:
             shown = sum(len(listed) for _, listed in pages)
             note = f"Worst first: {shown} of {self.seen} chips (page {number} of {len(pages)})"
             figure = panel_page(panels, self.classes, note)
-            figure.savefig(folder / name, dpi=110)
+            save_figure(figure, folder / name, dpi=110)
         return [name for name, _ in pages]
 
     def _keep(

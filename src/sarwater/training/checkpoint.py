@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sarwater.errors import ModelError
+from sarwater.errors import ModelError, OutputError
 from sarwater.files import atomic_path
 
 _FORMAT = 1
@@ -27,7 +27,7 @@ class Progress:
     sums: dict[str, float] = field(default_factory=dict)
     """Sums over the epoch's steps so far."""
     seen: list[tuple[Tensor, Tensor]] = field(default_factory=list)
-    """Places and losses of the epoch's patches so far."""
+    """Places and losses of the epoch's patches so far, those of all processes, in order."""
     best: dict[str, Any] | None = None
     """Validation, epoch and weights of the best checkpoint."""
     stale: int = 0
@@ -37,9 +37,19 @@ class Progress:
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write a state of tensors, numbers, texts, lists and dicts, replacing the former one."""
+    """Write a state of tensors, numbers, texts, lists and dicts, replacing the former one.
+
+    Raises:
+        OutputError: it cannot be written; the former one stays.
+    """
     with atomic_path(path, overwrite=True) as aside:
-        torch.save({"format": _FORMAT, **state}, aside)
+        try:
+            torch.save({"format": _FORMAT, **state}, aside)
+        except RuntimeError as error:  # torch's word for a full disk
+            raise OutputError(
+                f"cannot write {path}: {error}; is there room on the disk? Make some, and go on "
+                "with --resume"
+            ) from error
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -96,6 +96,7 @@ def rows_hash(records: Sequence[ChipRecord]) -> str:
                 record.id,
                 record.domain,
                 record.split,
+                record.scene,
                 record.units,
                 record.nodata,
                 ";".join(record.bands),

@@ -33,7 +33,7 @@ class RunFolder:
         Raises:
             OutputExistsError: something else lies there.
         """
-        refuse_existing(self.path, overwrite=overwrite)
+        refuse_existing(self.path, overwrite=overwrite, folder=True)
         if self.path.exists():
             shutil.rmtree(self.path)
         self.checkpoint.parent.mkdir(parents=True)
@@ -76,11 +76,11 @@ class RunFolder:
     def _log_to_tensorboard(self, history: Sequence[Mapping[str, float]]) -> None:
         from lightning.fabric.loggers.tensorboard import TensorBoardLogger
 
-        # One file an epoch: a resumed run replaces what it repeats.
-        row = history[-1]
-        logger = TensorBoardLogger(self.tensorboard, name="", version=f"epoch{len(history):04d}")
-        if Path(logger.log_dir).exists():
-            shutil.rmtree(logger.log_dir)
+        # A file an epoch, all in one folder (one curve): a resumed run replaces what it repeats.
+        row, suffix = history[-1], f".epoch{len(history):04d}"
+        for former in self.tensorboard.glob(f"*{suffix}"):
+            former.unlink()
+        logger = TensorBoardLogger(self.tensorboard, name="", version="", filename_suffix=suffix)
         logger.log_metrics(dict(row), step=len(history))
         logger.finalize("success")
 

@@ -9,6 +9,7 @@ from sarwater.config import TrainSettings
 from sarwater.errors import ModelError
 from sarwater.losses.distributed import all_reduce_sum
 from sarwater.losses.modules import WeightedSum, build_loss
+from sarwater.models.architecture import Architecture
 from sarwater.models.bundle import load_bundle
 from sarwater.models.pretrained import load_encoder_weights
 from sarwater.models.segmenter import Segmenter
@@ -68,8 +69,23 @@ def _network(settings: TrainSettings, data: TrainingData) -> Segmenter:
                 f"{len(start.info.classes)} classes; these chips have {';'.join(data.bands)} and "
                 f"{len(data.classes)}"
             )
-        network.load_state_dict(start.build().state_dict())
+        try:
+            network.load_state_dict(start.build().state_dict())
+        except RuntimeError as error:
+            raise ModelError(
+                f"{model.init} is another network than these settings build: "
+                f"{_differences(start.info.architecture, model.architecture)}; set the model's "
+                "values"
+            ) from error
     return network
+
+
+def _differences(there: Architecture, here: Architecture) -> str:
+    return ", ".join(
+        f"{name} {getattr(there, name)} instead of {getattr(here, name)}"
+        for name in Architecture.model_fields
+        if getattr(there, name) != getattr(here, name)
+    )
 
 
 def averaged(network: nn.Module, decay: float | None) -> AveragedModel | None:

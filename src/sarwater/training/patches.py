@@ -14,8 +14,8 @@ from sarwater.datasets.manifest import ChipRecord
 from sarwater.normalize import BandStatistics, Normalizer
 from sarwater.raster import read_chip
 from sarwater.training.augmentation import augment
-from sarwater.training.sampling import Sampler
-from sarwater.types import IGNORE, AnyArray, Chip
+from sarwater.training.sampling import IntArray, Sampler
+from sarwater.types import IGNORE, AnyArray, BoolArray, ByteArray, Chip
 
 
 class Patch(TypedDict):
@@ -80,6 +80,7 @@ class PatchDataset(Dataset[Patch]):
             groups: statistics by group, where the normalizer needs them.
             augmentation: random changes.
         """
+        self._sampler = sampler
         self.drawn = sampler.draw(epoch)
         self._rows, self._cols = sampler.offsets(self.drawn, epoch)
         self._chip_of = sampler.places.chip[self.drawn]
@@ -90,6 +91,30 @@ class PatchDataset(Dataset[Patch]):
         self._groups = groups
         self._augmentation = augmentation
 
+    def label_counts(self, patches: int) -> tuple[IntArray, IntArray]:
+        """Count the background and the foreground of the first patches, where they are cut.
+
+        Places know their own counts; only patches that were moved off them are looked at.
+        """
+        places = self._sampler.places[self.drawn[:patches]]
+        background, foreground = places.background, places.foreground
+        moved = (self._rows[:patches] != places.row) | (self._cols[:patches] != places.col)
+        # Chip by chip, so that none is read twice.
+        for index in np.flatnonzero(moved)[np.argsort(places.chip[moved], kind="stable")]:
+            valid, target = self._labels(index)
+            background[index] = (valid & (target == 0)).sum()
+            foreground[index] = (valid & (target != 0) & (target != IGNORE)).sum()
+        return background, foreground
+
+    def _labels(self, index: int) -> tuple[BoolArray, ByteArray]:
+        chip = self._chips[int(self._chip_of[index])]
+        assert chip.target is not None
+        row, col = int(self._rows[index]), int(self._cols[index])
+        return (
+            cut(chip.valid, row, col, self._size, False),
+            cut(chip.target, row, col, self._size, IGNORE),
+        )
+
     def __len__(self) -> int:
         """Return the number of patches."""
         return len(self.drawn)
@@ -98,11 +123,8 @@ class PatchDataset(Dataset[Patch]):
         """Return one patch."""
         index_of_chip = int(self._chip_of[index])
         chip, record = self._chips[index_of_chip], self._chips.records[index_of_chip]
-        assert chip.target is not None
-        row, col = int(self._rows[index]), int(self._cols[index])
-        image = cut(chip.image, row, col, self._size, 0)
-        valid = cut(chip.valid, row, col, self._size, False)
-        target = cut(chip.target, row, col, self._size, IGNORE)
+        valid, target = self._labels(index)
+        image = cut(chip.image, int(self._rows[index]), int(self._cols[index]), self._size, 0)
         random = np.random.default_rng([*self._seed, 2, index])
         image, valid, target = augment(image, valid, target, chip.units, self._augmentation, random)
         group = self._normalizer.group_of(record.domain, record.scene, record.id)

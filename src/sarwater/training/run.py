@@ -9,10 +9,9 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from typing import Any, cast
+from typing import Any
 
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -20,8 +19,6 @@ from sarwater import __version__
 from sarwater.config import Strategy, TrainSettings, write_settings
 from sarwater.datasets.manifest import Manifest
 from sarwater.errors import DataError, ModelError
-from sarwater.evaluation.counts import ThresholdCounts
-from sarwater.losses.distributed import all_reduce_sum
 from sarwater.models.bundle import Bundle, ModelInfo, save_bundle
 from sarwater.progress import Step, step
 from sarwater.training.checkpoint import Progress, save_checkpoint
@@ -29,6 +26,7 @@ from sarwater.training.data import prepare
 from sarwater.training.folder import RunFolder
 from sarwater.training.learner import averaged, build_learner, patch_losses
 from sarwater.training.patches import Patch, PatchDataset, batch_indices
+from sarwater.training.processes import build_fabric, gather, share_buffers, sum_counts
 from sarwater.training.schedules import Schedule, build_optimizer
 from sarwater.training.stop_signals import stop_signals
 from sarwater.training.validation import Validation, count_chips, summarize
@@ -44,13 +42,7 @@ class Run:
         chosen = settings.run
         if chosen.threads is not None:
             torch.set_num_threads(chosen.threads)
-        self.fabric = Fabric(
-            accelerator=chosen.accelerator,
-            devices=_devices(chosen.devices),
-            num_nodes=chosen.num_nodes,
-            strategy=chosen.strategy,
-            precision=cast(Any, chosen.precision),
-        )
+        self.fabric = build_fabric(chosen)
         self.fabric.launch()
         self.data = prepare(settings, manifest)
         self.steps = self._steps_per_epoch()
@@ -74,10 +66,11 @@ class Run:
         self._saved_at = time.monotonic()
 
     def start(self, *, overwrite: bool) -> None:
-        """Make the run folder."""
+        """Make the run folder, with a first checkpoint in it."""
         if self.fabric.is_global_zero:
             self.folder.create(overwrite=overwrite)
             write_settings(self.settings, self.folder.settings)
+        self._save()  # a run that is killed in its first minutes can be resumed too
         self.fabric.barrier()
 
     def fit(self) -> None:
@@ -105,7 +98,8 @@ class Run:
             self.settings.augmentation,
         )
         if progress.step == 0:
-            report = self.data.sampler.report(patches.drawn[: self.steps * self._joint_batch])
+            shown = self.steps * self._joint_batch
+            report = self.data.sampler.report(patches.drawn[:shown], *patches.label_counts(shown))
             progress.sampling.append({"epoch": progress.epoch, **report})
         self.learner.train()
         for batch in self._batches(patches):
@@ -121,15 +115,29 @@ class Run:
         self.fabric.backward(total)
         clip = self.settings.optimization.clip_norm
         if clip is not None:
-            self.fabric.clip_gradients(self.learner, self.optimizer, max_norm=clip)
+            try:
+                self.fabric.clip_gradients(
+                    self.learner,
+                    self.optimizer,
+                    max_norm=clip,
+                    # Half precision tries scales until one fits, and skips the steps till then.
+                    error_if_nonfinite=self.settings.run.precision != "16-mixed",
+                )
+            except RuntimeError as error:
+                raise DataError(
+                    f"the gradient is not finite in epoch {self.progress.epoch + 1}, step "
+                    f"{self.progress.step + 1}; lower optimization.learning_rate"
+                ) from error
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.schedule.after_step()
         if self.average is not None:
             self.average.update_parameters(self.bare.network)
         if self.settings.patches.strategy == Strategy.HARD:
-            losses = patch_losses(logits.detach(), target).cpu()
-            self.progress.seen.append((batch["place"], losses))
+            # [process, patch], which in a row is the order of one process on the joint batch.
+            losses = gather(self.fabric, patch_losses(logits.detach(), target))
+            places = gather(self.fabric, batch["place"])
+            self.progress.seen.append((places.reshape(-1), losses.reshape(-1)))
         value = float(total.detach())
         if not math.isfinite(value):
             raise DataError(
@@ -146,7 +154,7 @@ class Run:
         self._learn_hard_places()
         network = self.average.module if self.average is not None else self.bare.network
         found = self._validate(network)
-        score = found.score(self.settings.run.criterion)
+        score = found.best_f1
         row = {"epoch": progress.epoch + 1.0, "learning_rate": self.schedule.rate}
         row |= {f"train_{name}": value / self.steps for name, value in progress.sums.items()}
         if self.bare.loss.learned is not None:
@@ -166,34 +174,22 @@ class Run:
             progress.stale = 0
         progress.epoch, progress.step, progress.sums, progress.seen = progress.epoch + 1, 0, {}, []
         progress.seconds = time.monotonic() - began
-        self._save()
+        # The checkpoint comes last: a run that is killed before it writes these once more.
         if self.fabric.is_global_zero:
             self.folder.log(progress.history, progress.sampling)
             if progress.stale == 0:
                 save_bundle(self.folder.bundle, self._bundle(), overwrite=True)
+        self._save()
 
     def _validate(self, network: nn.Module) -> Validation:
+        share_buffers(self.fabric, network)
         rank, size = self.fabric.global_rank, self.fabric.world_size
         counts = count_chips(network, self.data, range(rank, len(self.data.val.records), size))
-        if size > 1:
-            whole = torch.from_numpy(counts.positives), torch.from_numpy(counts.negatives)
-            sums = torch.from_numpy(counts.positive_sums), torch.from_numpy(counts.negative_sums)
-            joint = [
-                all_reduce_sum(t.to(self.fabric.device)).cpu().numpy() for t in (*whole, *sums)
-            ]
-            counts = ThresholdCounts(*joint)
-        return summarize(counts, self.settings.run.criterion)
+        return summarize(sum_counts(self.fabric, counts), self.settings.run.criterion)
 
     def _learn_hard_places(self) -> None:
-        seen = self.progress.seen
-        if not seen:
-            return
-        places = torch.stack([place for place, _ in seen])
-        losses = torch.stack([loss for _, loss in seen]).double()
-        if self.fabric.world_size > 1:
-            # [process, step, patch] -> steps first: the order of one process on the joint batch.
-            places, losses = (self._gathered(t).transpose(0, 1) for t in (places, losses))
-        self.data.sampler.observe(places.reshape(-1).numpy(), losses.reshape(-1).numpy())
+        for places, losses in self.progress.seen:
+            self.data.sampler.observe(places.numpy(), losses.double().numpy())
 
     def _batches(self, patches: PatchDataset) -> Iterator[Patch]:
         batches = batch_indices(
@@ -227,9 +223,11 @@ class Run:
 
     def _save(self) -> None:
         progress = self.progress
-        random = torch.get_rng_state()
-        if self.fabric.world_size > 1:
-            random = self._gathered(random)
+        device = self.fabric.device
+        random = gather(self.fabric, torch.get_rng_state())
+        cuda_random: list[Tensor] = []
+        if device.type == "cuda":
+            cuda_random = list(gather(self.fabric, torch.cuda.get_rng_state(device)))
         state = {
             "manifest": self.data.description["manifest_sha256"],
             "world_size": self.fabric.world_size,
@@ -238,8 +236,9 @@ class Run:
             "optimizer": self._bare_optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "hard_losses": torch.from_numpy(self.data.sampler.losses),
+            "precision": self.fabric.strategy.precision.state_dict(),
             "random": random,
-            "cuda_random": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+            "cuda_random": cuda_random,
             "progress": vars(progress),
         }
         if self.fabric.is_global_zero:
@@ -260,7 +259,8 @@ class Run:
         if state["world_size"] != self.fabric.world_size:
             raise ModelError(
                 f"{self.folder.path} ran in {state['world_size']} processes, this is "
-                f"{self.fabric.world_size}: resume with as many (--devices, --num-nodes)"
+                f"{self.fabric.world_size}: resume on as many devices, or name them in "
+                f"{self.folder.settings} (run.devices)"
             )
         self.bare.load_state_dict(state["learner"])
         if self.average is not None:
@@ -269,10 +269,13 @@ class Run:
         self.schedule.load_state_dict(state["schedule"])
         self.data.sampler.losses[:] = state["hard_losses"].numpy()
         self.progress = Progress(**state["progress"])
-        random = state["random"]
-        torch.set_rng_state(random if random.ndim == 1 else random[self.fabric.global_rank])
-        if state["cuda_random"] and torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(state["cuda_random"])
+        if state.get("precision"):
+            self.fabric.strategy.precision.load_state_dict(state["precision"])
+        rank, device = self.fabric.global_rank, self.fabric.device
+        # A copy: torch reads beyond a state that is a view into a longer tensor, and crashes.
+        torch.set_rng_state(state["random"].reshape(self.fabric.world_size, -1)[rank].clone())
+        if state["cuda_random"] and device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda_random"][rank].clone(), device)
 
     def _bundle(self) -> Bundle:
         best, data = self.progress.best, self.data
@@ -313,11 +316,6 @@ class Run:
             }
         )
 
-    def _gathered(self, tensor: Tensor) -> Tensor:
-        gathered = self.fabric.all_gather(tensor)
-        assert isinstance(gathered, Tensor)
-        return gathered.cpu()
-
     @property
     def _joint_batch(self) -> int:
         return self.settings.optimization.batch_size * self.fabric.world_size
@@ -344,11 +342,4 @@ class Run:
 
     def _best_note(self) -> str:
         best = self.progress.best
-        criterion = self.settings.run.criterion
-        return f"best {criterion} {best['score']:.3f}" if best else ""
-
-
-def _devices(text: int | str) -> Any:
-    if isinstance(text, str) and text.lstrip("-").isdigit():
-        return int(text)
-    return text
+        return f"best F1 {best['score']:.3f}" if best else ""

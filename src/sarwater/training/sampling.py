@@ -165,23 +165,19 @@ class Sampler:
             kept = loss if np.isnan(old) else _MEMORY * old + (1 - _MEMORY) * loss
             self.losses[place] = kept
 
-    def report(self, drawn: IntArray) -> dict[str, Any]:
-        """Say what there was to draw from, on the regular grid, and what was drawn."""
-        grid = np.flatnonzero(self.places.on_grid)
-        return {
-            "available": self._composition(grid if len(grid) else np.arange(len(self.places))),
-            "drawn": self._composition(drawn),
-            "distinct_places": len(np.unique(drawn)),
-        }
+    def report(self, drawn: IntArray, background: IntArray, foreground: IntArray) -> dict[str, Any]:
+        """Say what there was to draw from, on the regular grid, and what was drawn.
 
-    def _composition(self, chosen: IntArray) -> dict[str, Any]:
-        part = self.places[chosen]
-        labelled = part.background.sum() + part.foreground.sum()
-        bins = np.bincount(ratio_bin(part.background, part.foreground), minlength=len(RATIO_BINS))
+        Args:
+            drawn: indices of the places.
+            background: pixels of class 0 in each patch as it was cut.
+            foreground: pixels of all other classes.
+        """
+        grid = self.places[self.places.on_grid] if self.places.on_grid.any() else self.places
         return {
-            "patches": len(part),
-            "water_share": float(part.foreground.sum() / max(labelled, 1)),
-            "ratio_bins": dict(zip(RATIO_BINS, bins.tolist(), strict=True)),
+            "available": _composition(grid.background, grid.foreground),
+            "drawn": _composition(background, foreground),
+            "distinct_places": len(np.unique(drawn)),
         }
 
     def _probabilities(self) -> DoubleArray:
@@ -204,6 +200,16 @@ class Sampler:
             return uniform
         explore = self.settings.explore
         return np.asarray(explore * uniform + (1 - explore) * score / score.sum())
+
+
+def _composition(background: IntArray, foreground: IntArray) -> dict[str, Any]:
+    labelled = background.sum() + foreground.sum()
+    bins = np.bincount(ratio_bin(background, foreground), minlength=len(RATIO_BINS))
+    return {
+        "patches": len(background),
+        "water_share": float(foreground.sum() / max(labelled, 1)),
+        "ratio_bins": dict(zip(RATIO_BINS, bins.tolist(), strict=True)),
+    }
 
 
 def _starts(length: int, size: int) -> tuple[IntArray, BoolArray]:

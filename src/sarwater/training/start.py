@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sarwater.config import TrainSettings
 from sarwater.datasets.manifest import Manifest
+from sarwater.errors import ModelError
 from sarwater.files import refuse_existing
 from sarwater.training.checkpoint import load_checkpoint
 from sarwater.training.folder import RunFolder
@@ -28,7 +29,7 @@ def train(
         ModelError: the network cannot be built.
     """
     if _is_first_process():
-        refuse_existing(out, overwrite=overwrite)
+        refuse_existing(out, overwrite=overwrite, folder=True)
     run = Run(settings, manifest, RunFolder(out))
     run.start(overwrite=overwrite)
     run.fit()
@@ -42,8 +43,18 @@ def resume(manifest: Manifest, out: Path) -> RunFolder:
         ModelError: there is no checkpoint, or the manifest's chips have changed since.
     """
     folder = RunFolder(out)
-    run = Run(folder.read_settings(), manifest, folder)
-    run.restore(load_checkpoint(folder.checkpoint))
+    settings = folder.read_settings()
+    # The checkpoint holds all weights: those that the run began with may be gone by now.
+    model = settings.model.model_copy(update={"init": None, "encoder_weights": None})
+    run = Run(settings.model_copy(update={"model": model}), manifest, folder)
+    state = load_checkpoint(folder.checkpoint)
+    try:
+        run.restore(state)
+    except (LookupError, TypeError, AttributeError, RuntimeError) as error:
+        raise ModelError(
+            f"the checkpoint {folder.checkpoint} does not fit the run ({str(error)[:300]}); it is "
+            "damaged or of another version of sarwater: start the run anew"
+        ) from error
     run.fit()
     return folder
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from torch import nn
 
 from sarwater.engines.torch_engine import TorchEngine
+from sarwater.errors import DataError
 from sarwater.evaluation.counts import ThresholdCounts, count
 from sarwater.evaluation.scores import average_precision, choose_threshold, curve
 from sarwater.normalize import BandStatistics
@@ -32,17 +33,15 @@ class Validation:
     recall: float
     f1_at_half: float
     """F1 at the threshold .5; 0 where nothing is called water."""
+    best_f1: float
+    """The highest F1 at any threshold, by which checkpoints are chosen."""
     average_precision: float
-
-    def score(self, criterion: str) -> float:
-        """Return the score that the checkpoint is chosen by, ``f1`` or ``iou``."""
-        return self.f1 if criterion == "f1" else self.iou
 
 
 def count_chips(network: nn.Module, data: TrainingData, indices: Iterable[int]) -> ThresholdCounts:
     """Predict validation chips as mapping would, and count labelled valid pixels.
 
-    The network itself stays as it is: a copy is run.
+    The network itself stays as it is: a copy is run, in float32.
 
     Args:
         network: maps normalized patches to logits.
@@ -50,7 +49,7 @@ def count_chips(network: nn.Module, data: TrainingData, indices: Iterable[int]) 
         indices: of the validation chips to count.
     """
     device = next(network.parameters()).device
-    engine = TorchEngine(copy.deepcopy(network), device=str(device))
+    engine = TorchEngine(copy.deepcopy(network).float(), device=str(device))
     total = ThresholdCounts.zeros()
     for index in indices:
         chip, record = data.val[index], data.val.records[index]
@@ -72,8 +71,16 @@ def count_chips(network: nn.Module, data: TrainingData, indices: Iterable[int]) 
 
 
 def summarize(counts: ThresholdCounts, criterion: str) -> Validation:
-    """Choose the threshold and read off the scores there."""
-    threshold, text = choose_threshold(counts, criterion)
+    """Choose the threshold and read off the scores there.
+
+    Where no threshold satisfies the criterion (a precision that a young network does not reach)
+    the best F1 chooses, and ``Validation.criterion`` says so.
+    """
+    try:
+        threshold, text = choose_threshold(counts, criterion)
+    except DataError:
+        threshold, text = choose_threshold(counts, "f1")
+        text = f"no threshold satisfies {criterion}, so {text}"
     scores = curve(counts)
     index, half = round(threshold * 1000) - 1, 499
     return Validation(
@@ -84,6 +91,7 @@ def summarize(counts: ThresholdCounts, criterion: str) -> Validation:
         precision=_number(scores.precision[index]),
         recall=_number(scores.recall[index]),
         f1_at_half=_number(scores.f1[half]),
+        best_f1=_number(np.nanmax(scores.f1)),
         average_precision=_number(average_precision(counts.positives, counts.negatives)),
     )
 

@@ -1,0 +1,69 @@
+"""The processes of a run, and what they tell each other; one that is alone sends nothing."""
+
+from dataclasses import astuple
+from typing import Any, cast
+
+import torch
+from lightning.fabric import Fabric
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from torch import Tensor, distributed, nn
+
+from sarwater.config import RunSettings
+from sarwater.errors import ConfigError
+from sarwater.evaluation.counts import ThresholdCounts
+from sarwater.losses.distributed import all_reduce_sum
+
+
+def build_fabric(chosen: RunSettings) -> Fabric:
+    """Hand the settings of processes, devices and precision to Lightning as they are.
+
+    Raises:
+        ConfigError: this machine cannot run them.
+    """
+    try:
+        return Fabric(
+            accelerator=chosen.accelerator,
+            devices=_devices(chosen.devices),
+            num_nodes=chosen.num_nodes,
+            strategy=chosen.strategy,
+            precision=cast(Any, chosen.precision),
+        )
+    except (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException) as error:
+        raise ConfigError(
+            "this machine cannot run what is set under run (accelerator, devices, num_nodes, "
+            f"strategy, precision): {error}"
+        ) from error
+
+
+def gather(fabric: Fabric, tensor: Tensor) -> Tensor:
+    """Return a tensor of every process, [process, ...], on the CPU; all shapes must be equal."""
+    if fabric.world_size == 1:
+        return tensor.cpu()[None]
+    gathered = fabric.all_gather(tensor)
+    assert isinstance(gathered, Tensor)
+    return gathered.cpu()
+
+
+def share_buffers(fabric: Fabric, network: nn.Module) -> None:
+    """Give every process the buffers of the first, whose weights are the ones that are kept.
+
+    Running statistics of batch norm differ between processes after a step, since each saw patches
+    of its own; validating with them as they are would score networks that nobody saves.
+    """
+    if fabric.world_size > 1:
+        for buffer in network.buffers():
+            distributed.broadcast(buffer, src=0)
+
+
+def sum_counts(fabric: Fabric, counts: ThresholdCounts) -> ThresholdCounts:
+    """Add up the counts of all processes."""
+    if fabric.world_size == 1:
+        return counts
+    own = [torch.from_numpy(array).to(fabric.device) for array in astuple(counts)]
+    return ThresholdCounts(*(all_reduce_sum(array).cpu().numpy() for array in own))
+
+
+def _devices(text: int | str) -> Any:
+    if isinstance(text, str) and text.lstrip("-").isdigit():
+        return int(text)
+    return text
