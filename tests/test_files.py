@@ -1,12 +1,21 @@
+import errno
 import json
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from sarwater.errors import OutputExistsError
-from sarwater.files import atomic_folder, atomic_path, refuse_existing, write_json, write_text
+from sarwater.errors import OutputError, OutputExistsError
+from sarwater.files import (
+    atomic_folder,
+    atomic_path,
+    refuse_existing,
+    refuse_inputs,
+    write_json,
+    write_text,
+)
 
 
 def test_a_file_appears_when_the_block_ends(tmp_path: Path) -> None:
@@ -122,3 +131,81 @@ def test_a_folder_where_a_file_is_to_be_is_refused(tmp_path: Path) -> None:
         atomic_path(tmp_path, overwrite=True),
     ):
         pytest.fail("the block must not run")
+
+
+def test_a_file_is_never_replaced_by_a_folder(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("precious")
+    with (
+        pytest.raises(OutputExistsError, match="is a file; name a folder"),
+        atomic_folder(path, overwrite=True),
+    ):
+        pytest.fail("the block must not run")
+    assert path.read_text() == "precious"
+
+
+def test_a_device_is_never_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(OutputExistsError, match="device or a pipe"):
+        write_text(path, "", overwrite=True)
+    assert path.is_fifo()
+
+
+@pytest.mark.parametrize("open_output", [atomic_path, atomic_folder])
+def test_a_place_that_cannot_be_made_is_named(open_output: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(OutputError, match=r"cannot write .*file/out: .*file is not a folder"),
+        open_output(tmp_path / "file" / "out"),
+    ):
+        pytest.fail("the block must not run")
+
+
+def test_a_full_disk_names_the_final_place_and_leaves_nothing(tmp_path: Path) -> None:
+    def fill() -> None:
+        with atomic_folder(tmp_path / "out") as aside:
+            (aside / "before").write_text("")
+            with atomic_path(aside / "a.txt"):
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OutputError, match=r"/out/a\.txt: No space left on device; make room"):
+        fill()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_read_is_no_trouble_of_writing(tmp_path: Path) -> None:
+    def read() -> None:
+        with atomic_path(tmp_path / "a.txt"):
+            (tmp_path / "gone.txt").read_text()
+
+    with pytest.raises(FileNotFoundError, match="gone"):
+        read()
+
+
+@pytest.mark.parametrize("open_output", [atomic_path, atomic_folder])
+def test_what_another_process_wrote_meanwhile_stays(open_output: Any, tmp_path: Path) -> None:
+    path = tmp_path / "out"
+
+    def overtaken() -> None:
+        with open_output(path):
+            path.write_text("first")
+
+    with pytest.raises(OutputExistsError):
+        overtaken()
+    assert path.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_is_read_is_not_replaced(tmp_path: Path) -> None:
+    data = tmp_path / "data" / "a.tif"
+    data.parent.mkdir()
+    data.write_text("precious")
+    (tmp_path / "link.tif").symlink_to(data)
+    refuse_inputs(tmp_path / "new", [data])
+    refuse_inputs(tmp_path / "data2", [data])
+    for given in (data, tmp_path / "link.tif", tmp_path / "data" / ".." / "data" / "a.tif"):
+        with pytest.raises(OutputExistsError, match=r"data would be replaced, but .* in it is to"):
+            refuse_inputs(tmp_path / "data", [given])
+    with pytest.raises(OutputExistsError, match=r"a\.tif would be replaced, but it is to be read"):
+        refuse_inputs(data, [data])

@@ -1,7 +1,8 @@
 import re
+import resource
 import warnings
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sarwater.errors import DataError, OutputExistsError, RasterError
+from sarwater.errors import DataError, OutputError, OutputExistsError, RasterError
 from sarwater.raster import (
     Scene,
     border_valid,
@@ -462,3 +463,70 @@ def test_probabilities_are_not_written_as_whole_numbers(tmp_path: Path) -> None:
     ):
         writer.write(np.full((2, 2), 0.7, np.float32))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_complex_numbers_are_refused(make_tif: TifMaker) -> None:
+    path = make_tif("slc.tif", decibels().astype(np.complex64))
+    with pytest.raises(RasterError, match=r"slc\.tif holds complex numbers; compute amplitude"):
+        read_header(path)
+
+
+def test_what_single_precision_cannot_hold_is_not_valid(make_tif: TifMaker) -> None:
+    values = decibels().astype(np.float64)
+    values[0, 0, 0] = 1e300
+    with Scene([make_tif("a.tif", values)]) as scene:
+        image, valid = scene.read(0, 0, 6, 8)
+    assert np.argwhere(~valid).tolist() == [[0, 0]]
+    assert np.isfinite(image).all()
+
+
+def test_a_rule_for_no_data_that_is_none_is_refused(make_tif: TifMaker) -> None:
+    with pytest.raises(DataError, match=r"'autoo' \(did you mean 'auto'\?\) is neither"):
+        Scene([make_tif("a.tif", decibels())], nodata="autoo")
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "a\udcff.tif"])
+def test_names_that_no_raster_can_have(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    if len(name) < 255:
+        path.write_bytes(b"II")
+    with pytest.raises(RasterError, match=r"cannot read '.*(File name too long|is not UTF-8)"):
+        read_header(path)
+
+
+def test_a_folder_is_no_raster(tmp_path: Path) -> None:
+    with pytest.raises(RasterError, match="it is a folder"):
+        read_header(tmp_path)
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Callable[[int], None]]:
+    """Let files grow to so many bytes only, which to GDAL is the same as a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("room", [1000, 70_000, 200_000, 1_000_000])
+def test_a_raster_that_did_not_fit_on_the_disk_does_not_appear(
+    room: int, small_disk: Callable[[int], None], tmp_path: Path
+) -> None:
+    noise = np.random.default_rng(0).normal(size=(2, 600, 600)).astype(np.float32)
+    small_disk(room)
+    with pytest.raises(OutputError, match=r"cannot write .*a\.tif"):
+        write_raster(
+            tmp_path / "a.tif",
+            noise,
+            Grid(600, 600),
+            bands=("VV", "VH"),
+            valid=np.ones((600, 600), np.bool_),
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_raster_larger_than_a_geotiff_is_refused(tmp_path: Path) -> None:
+    with (
+        pytest.raises(OutputError, match="more than a GeoTIFF holds"),
+        open_writer(tmp_path / "a.tif", Grid(2**31, 1), dtype="uint8", bands=("a",)),
+    ):
+        pytest.fail("the block must not run")

@@ -111,3 +111,18 @@ def test_official_label_counts(real_data: Path) -> None:
     blank = [row["chip"] for row in rows if int(row["nonwater_px"]) + int(row["water_px"]) == 0]
     assert list(table.unlabelled) == blank
     assert all(name.startswith("Ghana_") for name in table.unlabelled)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("chip;nonwater_px;water_px\na;1;2\n", "separated by semicolons"),
+        (HEAD + "a,x,train," + "9" * 5000 + ",1,0\n", "nonwater_px '9+' is not a number"),
+        (HEAD + "a" * 200_000 + "\n", "field larger"),
+    ],
+)
+def test_tables_that_are_no_counts(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "counts.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=message):
+        read_counts(path)

@@ -52,7 +52,7 @@ def _refuse_existing(path: Path, *, overwrite: bool, folder: bool) -> None:
 
 
 def refuse_inputs(path: Path, inputs: Iterable[Path]) -> None:
-    """Raise when what is to be read lies in the folder ``path``, which is to be replaced.
+    """Raise when what is to be read is, or lies in, ``path``, which is to be replaced.
 
     Raises:
         OutputExistsError: one of ``inputs`` is ``path`` or lies in it; the first is named.
@@ -60,11 +60,15 @@ def refuse_inputs(path: Path, inputs: Iterable[Path]) -> None:
     if not path.exists():
         return
     place = path.resolve()
+    folders: dict[Path, Path] = {}
     for one in inputs:
-        if one.resolve().is_relative_to(place):
+        if one.parent not in folders:
+            folders[one.parent] = one.parent.resolve()
+        read = one.resolve() if one.is_symlink() else folders[one.parent] / one.name
+        if read.is_relative_to(place):
+            found = "it" if read == place else f"{one} in it"
             raise OutputExistsError(
-                f"{path} would be replaced, but {one}, which is to be read, lies in it; name "
-                "another place"
+                f"{path} would be replaced, but {found} is to be read; name another place"
             )
 
 
@@ -126,6 +130,8 @@ def atomic_path(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
         with output_errors(path, aside):
             yield aside
             aside.chmod(0o666 & ~_umask())
+            # Another process may have written there in the meantime.
+            refuse_existing(path, overwrite=overwrite)
             aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)

@@ -1,7 +1,10 @@
 import argparse
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +14,7 @@ import pytest
 from sarwater import __version__
 from sarwater.cli import COMMANDS, main
 from sarwater.errors import DataError, OutputExistsError, SarwaterError
+from sarwater.termination import Terminated
 
 HEAVY = ("torch", "lightning", "rasterio", "matplotlib", "scipy", "segmentation_models_pytorch")
 
@@ -142,3 +146,59 @@ def test_the_arguments_of_the_process_are_the_default(
     monkeypatch.setattr(sys, "argv", ["sarwater", "fake", "y"])
     assert main() == 0
     assert capsys.readouterr().out == "got y\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (PermissionError(13, "Permission denied", "a.txt"), "a.txt: Permission denied"),
+        (OSError("odd"), "a file: odd"),
+        (MemoryError("9 GiB"), "not enough memory (9 GiB); close other programs, or take less"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line_and_one(
+    error: Exception, message: str, command: Maker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command(error)
+    assert main(["fake", "x"]) == 1
+    assert capsys.readouterr().err == f"sarwater fake: error: {message}\n"
+
+
+def test_an_order_to_end_is_143(command: Maker, capsys: pytest.CaptureFixture[str]) -> None:
+    command(Terminated("terminated"))
+    assert main(["fake", "x"]) == 143
+    assert capsys.readouterr().err == "sarwater fake: terminated\n"
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_stopped_simulation_leaves_nothing(name: str, tmp_path: Path) -> None:
+    number = getattr(signal, name)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sarwater", "simulate", "--out", str(tmp_path / "data")],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    while process.poll() is None and not any(tmp_path.iterdir()):
+        time.sleep(0.05)
+    process.send_signal(number)
+    _, text = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert "Traceback" not in text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
+    counts = tmp_path / "counts.csv"
+    counts.write_text("chip,nonwater_px,water_px\na,1,2\n")
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "sarwater", "inspect", "--counts", str(counts)],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, "")

@@ -216,3 +216,21 @@ def test_unlabelled_pairs_of_the_real_data(real_data: Path) -> None:
     assert [row.id for row in manifest] == ["awc01", "ayt12"]
     assert {row.bands for row in manifest} == {("VV", "VH")}
     assert {row.units for row in manifest} == {Units.DB}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"classes": ["land"]}, "expected 2 to 255"),
+        ({"classes": ["land", "land"]}, "'land' is there twice"),
+        ({"bands": ["VV", "vv"]}, "'vv' is there twice"),
+        ({"images": "/etc/*"}, "the pattern '/etc/\\*' cannot be used"),
+        ({"images": "**x/*"}, "the pattern '\\*\\*x/\\*' cannot be used"),
+    ],
+)
+def test_options_that_cannot_be(
+    options: dict[str, Any], message: str, make_tif: TifMaker, tmp_path: Path
+) -> None:
+    make_tif("images/a.tif", IMAGE)
+    with pytest.raises(ConfigError, match=message):
+        index(tmp_path, "folder", **options)

@@ -38,6 +38,7 @@ def records(draw: st.DrawFn, folder: Path, chip: str) -> ChipRecord:
 
     labels = draw(st.just(()) | files())
     place = st.none() | st.integers(0, 99)
+    side = st.none() | st.integers(1, 99)
     number = st.floats(-180, 180, allow_nan=False).map(lambda value: float(f"{value:.9g}"))
     return ChipRecord(
         id=chip,
@@ -53,8 +54,8 @@ def records(draw: st.DrawFn, folder: Path, chip: str) -> ChipRecord:
         scene=draw(st.just("") | WORDS),
         row=draw(place),
         col=draw(place),
-        height=draw(place),
-        width=draw(place),
+        height=draw(side),
+        width=draw(side),
         bounds=draw(st.none() | st.tuples(number, number, number, number)),
         extra={"season": draw(st.just("") | WORDS)},
     )
@@ -205,3 +206,35 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert record.value("domain") == "default"
     with pytest.raises(ManifestError, match=r"'saeson' \(did you mean 'season'\?\)"):
         record.value("saeson")
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ("VV;vv,,,,", "'vv' is there twice"),
+        ("VV,land,,,", r"1 classes \(land\): expected 2 to 255"),
+        ("VV,land;water;land,,,", "'land' is there twice"),
+        ("VV,land;ignore,,,", "cannot be called 'ignore'"),
+        ("VV,,-4,,", "height is -4: expected 1 or more"),
+        ("VV,,,0,", "width is 0"),
+        ("VV,,,,nan;1;2;3", "bounds 'nan;1;2;3' are not"),
+        ("VV,,,,a;b;c;d", "bounds 'a;b;c;d' are not"),
+    ],
+)
+def test_cells_out_of_range(tmp_path: Path, cells: str, message: str) -> None:
+    text = f"id,images,bands,classes,height,width,bounds\na,a.tif,{cells}\n"
+    with pytest.raises(ManifestError, match=f"line 2: .*{message}"):
+        read_manifest(write(tmp_path, text))
+
+
+def test_of_many_problems_the_first_are_named(tmp_path: Path) -> None:
+    text = "id,images,bands\n" + "a,,\n" * 100
+    with pytest.raises(ManifestError, match=r"line 31: .*; and 70 more$"):
+        read_manifest(write(tmp_path, text))
+
+
+def test_a_name_that_is_not_utf8_is_not_written(tmp_path: Path) -> None:
+    record = ChipRecord("a", "x", (tmp_path / "a\udcff.tif",), ("VV",), Units.DB)
+    with pytest.raises(ManifestError, match="is not UTF-8; rename it"):
+        write_manifest(Manifest((record,)), tmp_path / "data.csv")
+    assert list(tmp_path.iterdir()) == []

@@ -284,3 +284,18 @@ def test_rows_of_north_alabama_share_no_ground(real_data: Path) -> None:
     result = split_by_column(manifest, "row", values)
     check_splits(result)
     assert {row.row for row in result.select(split="test")} == set(range(13, 24))
+
+
+@pytest.mark.parametrize("share", [float("nan"), float("inf")])
+def test_fractions_that_are_no_numbers(share: float) -> None:
+    with pytest.raises(ConfigError, match="expected shares that sum to 1"):
+        split_by_fractions(Manifest(()), {"train": share, "val": 0.5, "test": 0.5})
+
+
+def test_a_negative_seed_is_refused() -> None:
+    with pytest.raises(ConfigError, match="the seed is -1"):
+        split_by_fractions(Manifest(()), {"train": 0.5, "val": 0.5}, seed=-1)
+
+
+def test_a_number_of_any_length_is_no_range() -> None:
+    assert "3" not in Values.parse("9" * 5000 + "-")

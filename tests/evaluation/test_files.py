@@ -15,6 +15,7 @@ from sarwater.evaluation.files import (
     write_evaluation,
 )
 from sarwater.evaluation.summary import chip_rows, summarize
+from sarwater.types import AnyArray
 from tests.evaluation_cases import random_evaluation
 
 
@@ -88,3 +89,27 @@ def test_the_text_says_scores_at_both_thresholds_and_what_counts() -> None:
 
 def test_csv_cells() -> None:
     assert csv_text([{"a": None, "b": 1 / 3, "c": "x"}]) == "a,b,c\n,0.333333,x\n"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"positives": np.array(["a"] * 12)}, "something else than numbers"),
+        ({"negatives": np.zeros((12, 10))}, "counts of shapes"),
+        ({"confusion": np.zeros(3)}, "confusion matrices of shape"),
+    ],
+)
+def test_arrays_of_another_form_are_damage(
+    changes: dict[str, AnyArray], message: str, tmp_path: Path
+) -> None:
+    written(tmp_path)
+    arrays = {**np.load(tmp_path / "counts.npz"), **changes}
+    np.savez_compressed(tmp_path / "counts.npz", **arrays)
+    with pytest.raises(DataError, match=f"is damaged .*{message}"):
+        read_evaluation(tmp_path)
+
+
+def test_an_empty_file_is_damage(tmp_path: Path) -> None:
+    (tmp_path / "counts.npz").touch()
+    with pytest.raises(DataError, match="is damaged"):
+        read_evaluation(tmp_path)

@@ -7,7 +7,7 @@ import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sarwater.errors import OutputExistsError, RasterError
+from sarwater.errors import OutputError, OutputExistsError, RasterError
 from sarwater.mapping.outputs import (
     MappedRows,
     Tally,
@@ -180,3 +180,38 @@ def test_a_map_without_a_place_opens(tmp_path: Path) -> None:
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         with rasterio.open(paths["water"]) as dataset:
             assert dataset.crs is None
+
+
+def test_a_folder_in_the_place_of_an_output_is_named(tmp_path: Path) -> None:
+    paths = output_paths(tmp_path / "maps", "a")
+    paths["water"].mkdir(parents=True)
+    with (
+        pytest.raises(OutputExistsError, match=r"a_water\.tif is a folder"),
+        staged(paths, tmp_path / "maps"),
+    ):
+        pytest.fail("the block must not run")
+    assert [path.name for path in (tmp_path / "maps").iterdir()] == ["a_water.tif"]
+
+
+def test_a_place_below_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_text("")
+    folder = tmp_path / "a.tif" / "maps"
+    with (
+        pytest.raises(OutputError, match=r"a\.tif is not a folder"),
+        staged(output_paths(folder, "a"), folder),
+    ):
+        pytest.fail("the block must not run")
+
+
+def test_what_another_process_mapped_meanwhile_stays(tmp_path: Path) -> None:
+    paths = output_paths(tmp_path, "a")
+
+    def overtaken() -> None:
+        with staged(paths, tmp_path) as aside:
+            aside["water"].write_text("second")
+            paths["water"].write_text("first")
+
+    with pytest.raises(OutputExistsError, match=r"another process wrote .*a_water\.tif"):
+        overtaken()
+    assert paths["water"].read_text() == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["a_water.tif"]

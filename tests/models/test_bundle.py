@@ -222,3 +222,22 @@ def test_weights_of_another_network(
     with pytest.raises(ModelError, match="do not fit the network that it describes") as error:
         load_bundle(path).build()
     assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"classes": ("land", "land", "flood")}, "'land' is there twice"),
+        ({"bands": ("VV", "vv")}, "'vv' is there twice"),
+        ({"patch_size": 3}, "patch_size: Input should be greater"),
+    ],
+)
+def test_a_description_out_of_range_is_one_line(
+    changes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    values = {**json.loads(info().model_dump_json()), **changes}
+    path = tmp_path / "model.safetensors"
+    save_file({"a": torch.zeros(1)}, path, metadata={"sarwater": json.dumps(values)})
+    with pytest.raises(ModelError, match=message) as found:
+        load_bundle(path)
+    assert "\n" not in str(found.value)

@@ -75,3 +75,16 @@ def test_the_command_says_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFi
     out = tmp_path / "page.html"
     assert main(["report", str(write_run(tmp_path)), "--out", str(out)]) == 0
     assert "1 results, 1 pictures" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["evaluation.json", "delta_summary.json", "train.json"])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "5", "NaN", '"x"', "[" * 100_000, '{"operating_points": []}']
+)
+def test_a_result_of_another_form_is_named(name: str, text: str, tmp_path: Path) -> None:
+    if name.endswith("summary.json") and text.startswith("{"):
+        return
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=re.escape(name) + " cannot be read as a result"):
+        write_page([tmp_path], tmp_path / "page.html")
+    assert not (tmp_path / "page.html").exists()

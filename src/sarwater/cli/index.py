@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from sarwater.errors import ConfigError
-from sarwater.files import refuse_existing
+from sarwater.files import refuse_existing, refuse_inputs
 
 _OWN = {
     "three_classes": "etci2021",
@@ -78,6 +78,7 @@ def run(args: argparse.Namespace) -> None:
 
     refuse_existing(args.out, overwrite=args.overwrite)
     manifest = index(args.path, args.layout, report=print, **_options(args))
+    refuse_inputs(args.out, manifest.files)
     write_manifest(manifest, args.out, overwrite=args.overwrite)
     labelled = sum(record.is_labelled for record in manifest)
     units = Counter(record.units.value for record in manifest)

@@ -10,8 +10,8 @@ from affine import Affine
 
 from sarwater.datasets.listing import some
 from sarwater.datasets.manifest import ChipRecord, Manifest
-from sarwater.errors import DataError, nearest
-from sarwater.files import refuse_existing
+from sarwater.errors import ConfigError, DataError, nearest
+from sarwater.files import refuse_existing, refuse_inputs
 from sarwater.progress import step
 from sarwater.raster import (
     RasterWriter,
@@ -90,13 +90,17 @@ def mosaic(
         overwrite: replace what is there.
 
     Raises:
+        ConfigError: ``labels`` is ``out``.
         DataError: no such scene, or tiles that do not fit together.
         RasterError: a tile cannot be read.
-        OutputExistsError: an output exists and ``overwrite`` is false.
+        OutputExistsError: an output exists and ``overwrite`` is false, or is a file to be read.
     """
     for path in (out, labels):
         if path is not None:
             refuse_existing(Path(path), overwrite=overwrite)
+            refuse_inputs(Path(path), manifest.files)
+    if labels is not None and Path(labels).resolve() == Path(out).resolve():
+        raise ConfigError(f"scene and labels would both be written to {out}; name two files")
     plan = _plan(_choose(manifest, scene, domain), rows, cols)
     first = plan.first
     tags = {

@@ -49,7 +49,8 @@ def staged(paths: Mapping[str, Path], folder: Path) -> Iterator[dict[str, Path]]
     for it.
 
     Raises:
-        OutputExistsError: ``folder`` is a file, or one of ``paths`` a folder.
+        OutputExistsError: ``folder`` is a file, one of ``paths`` a folder, or another process
+            wrote there in the meantime.
         OutputError: the files cannot be written there.
     """
     with output_errors(folder):
@@ -60,11 +61,15 @@ def staged(paths: Mapping[str, Path], folder: Path) -> Iterator[dict[str, Path]]
             if path.is_dir():
                 raise OutputExistsError(f"{path} is a folder; a file of that name is to be written")
         folder.mkdir(parents=True, exist_ok=True)
+        there = {path for path in paths.values() if path.exists()}
         aside = Path(tempfile.mkdtemp(prefix=".mapping-", dir=folder))
     try:
         with output_errors(folder, aside):
             inside = {kind: aside / path.name for kind, path in paths.items()}
             yield inside
+            new = [str(path) for path in paths.values() if path.exists() and path not in there]
+            if new:
+                raise OutputExistsError(f"another process wrote {', '.join(new)} in the meantime")
             for kind, path in paths.items():
                 if inside[kind].exists():
                     inside[kind].replace(path)

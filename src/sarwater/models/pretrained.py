@@ -1,6 +1,7 @@
 """Encoder weights from a local file, or by TorchGeo's names where TorchGeo is installed."""
 
 import importlib
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -64,11 +65,14 @@ def _read(source: str) -> Mapping[str, Tensor]:
             raise ModelError(f"{path} is no whole .safetensors file: {error}") from error
     if path.is_file():
         try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # torch's word on pickles
+                content = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:
+            # Not torch's own advice, which is to run what the file says.
             raise ModelError(
-                f"{path} holds more than tensors ({error}); it is not opened, since that could "
-                "run code: save its state dict as .safetensors"
+                f"{path} is damaged or holds more than tensors ({type(error).__name__}); it is not "
+                "opened, since that could run code: save its state dict as .safetensors"
             ) from error
         for key in ("state_dict", "model"):
             content = content.get(key, content) if isinstance(content, Mapping) else content

@@ -147,7 +147,7 @@ def opened(path: Path) -> Iterator[Any]:
     """
     try:
         is_there = path.exists()
-    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+    except (OSError, ValueError) as error:  # the name is too long
         raise RasterError(f"cannot read {str(path)!a}: {error}") from error
     if not is_there:
         raise RasterError(

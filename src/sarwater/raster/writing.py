@@ -80,6 +80,11 @@ def open_writer(
         OutputError: writing failed; nothing is left under ``path``.
     """
     path = Path(path)
+    if max(grid.height, grid.width) >= 2**31:
+        raise OutputError(
+            f"cannot write {path}: {grid.height} x {grid.width} px (rows x columns) is more than a "
+            "GeoTIFF holds; write a part of it"
+        )
     profile: dict[str, Any] = {
         "driver": "GTiff",
         "height": grid.height,

@@ -1,5 +1,6 @@
 """Checkpoints of a training run: whole or not at all, and opened without running code."""
 
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,9 +64,15 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             f"there is no checkpoint {path}: nothing to resume; start the run without --resume"
         )
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # torch's word on pickles
+            state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise ModelError(f"the checkpoint {path} cannot be read: {error}") from error
+        # Not torch's own advice, which is to run what the file says.
+        raise ModelError(
+            f"the checkpoint {path} cannot be read ({type(error).__name__}): it is damaged, or no "
+            "checkpoint of sarwater; start the run anew"
+        ) from error
     if not isinstance(state, dict) or state.get("format") != _FORMAT:
         raise ModelError(f"{path} is no checkpoint of this version of sarwater")
     return state
