@@ -1,16 +1,15 @@
 """Encoder weights from a local file, or by TorchGeo's names where TorchGeo is installed."""
 
 import importlib
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sarwater.errors import ModelError
+from sarwater.models.plain_files import load_plain
 
 _PREFIXES = ("module.", "state_dict.", "backbone.", "encoder.", "model.")
 _SMALLEST_SHARE = 0.5
@@ -64,16 +63,7 @@ def _read(source: str) -> Mapping[str, Tensor]:
         except SafetensorError as error:
             raise ModelError(f"{path} is no whole .safetensors file: {error}") from error
     if path.is_file():
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # torch's word on pickles
-                content = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:
-            # Not torch's own advice, which is to run what the file says.
-            raise ModelError(
-                f"{path} is damaged or holds more than tensors ({type(error).__name__}); it is not "
-                "opened, since that could run code: save its state dict as .safetensors"
-            ) from error
+        content = load_plain(path, "save its state dict as .safetensors")
         for key in ("state_dict", "model"):
             content = content.get(key, content) if isinstance(content, Mapping) else content
         if not isinstance(content, Mapping):

@@ -1,6 +1,5 @@
 """Checkpoints of a training run: whole or not at all, and opened without running code."""
 
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from sarwater.errors import ModelError, OutputError
 from sarwater.files import atomic_path
+from sarwater.models.plain_files import load_plain
 
 _FORMAT = 1
 
@@ -63,16 +63,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise ModelError(
             f"there is no checkpoint {path}: nothing to resume; start the run without --resume"
         )
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # torch's word on pickles
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        # Not torch's own advice, which is to run what the file says.
-        raise ModelError(
-            f"the checkpoint {path} cannot be read ({type(error).__name__}): it is damaged, or no "
-            "checkpoint of sarwater; start the run anew"
-        ) from error
+    state = load_plain(path, "start the run anew")
     if not isinstance(state, dict) or state.get("format") != _FORMAT:
         raise ModelError(f"{path} is no checkpoint of this version of sarwater")
     return state
