@@ -74,7 +74,9 @@ def test_an_existing_page_is_kept(tmp_path: Path) -> None:
 def test_the_command_says_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "page.html"
     assert main(["report", str(write_run(tmp_path)), "--out", str(out)]) == 0
-    assert "1 results, 1 pictures" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "1 results, 1 pictures" in text
+    assert "Training: run <1>: validation F1: 0.912" in text
 
 
 @pytest.mark.parametrize("name", ["evaluation.json", "delta_summary.json", "train.json"])

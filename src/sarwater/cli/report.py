@@ -3,6 +3,9 @@
 import argparse
 from pathlib import Path
 
+_SHOWN = {"training": 4, "evaluation": 2}
+"""Facts of a section that are printed too, by kind of result."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
@@ -22,5 +25,8 @@ def run(args: argparse.Namespace) -> None:
     from sarwater.report.page import write_page
 
     sections = write_page(args.folders, args.out, overwrite=args.overwrite)
+    for section in sections:
+        for name, value in section.facts[: _SHOWN.get(section.kind, 0)]:
+            print(f"{section.title}: {name}: {value}")
     pictures = sum(len(section.pictures) for section in sections)
     print(f"{args.out}: {len(sections)} results, {pictures} pictures; open it in a browser")
