@@ -232,5 +232,5 @@ def test_options_that_cannot_be(
     options: dict[str, Any], message: str, make_tif: TifMaker, tmp_path: Path
 ) -> None:
     make_tif("images/a.tif", IMAGE)
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises((ConfigError, DataError), match=message):
         index(tmp_path, "folder", **options)
