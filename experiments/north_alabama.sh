@@ -33,6 +33,8 @@ index "$etci/bangladesh_20170314t115609" etci2021 bangladesh.csv
 index "$SARWATER_DATA/sen1floods11" sen1floods11 sen1floods11.csv
 sarwater split "$out/alabama_all.csv" --by row --val 6,11 --test 13- --out "$out/alabama.csv" --overwrite
 
+python "$here/baseline.py" "$out/alabama.csv" --json "$results/baseline.json"
+
 # One model, in its own region and in others.
 train main north_alabama.yaml
 evaluate main alabama alabama.csv --split test
