@@ -117,6 +117,22 @@ def test_labels_are_counted_where_the_patches_are_cut(
     assert foreground.tolist() == [int((target == 1).sum()) for target in targets]
 
 
+def test_moved_patches_keep_to_the_limit_of_no_data(
+    make_tif: TifMaker, make_record: RecordMaker
+) -> None:
+    image = np.full((2, 96, 96), -10, np.float32)
+    image[:, 64:] = np.nan  # places of row 32 are whole; moved down, they are not
+    label = np.zeros((96, 96), np.uint8)
+    record = make_record(
+        make_tif("half.tif", image), labels=(make_tif("l.tif", label),), codes="0=land,1=water"
+    )
+    normalizer = Normalizer(Normalization.FIXED, Units.DB)
+    data = dataset([record], normalizer, strategy="uniform", max_nodata=0.1, per_epoch=300)
+    missing = [float((data[index]["target"] == IGNORE).float().mean()) for index in range(300)]
+    assert max(missing) <= 0.1
+    assert len(set(missing)) > 2  # moves within the limit stand
+
+
 @pytest.mark.parametrize("strategy", ["grid", "uniform", "shoreline"])
 @pytest.mark.parametrize("kind", ["dataset", "patch", "fixed"])
 def test_what_is_not_valid_is_zero_and_ignored(

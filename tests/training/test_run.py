@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from sarwater.datasets.manifest import (
     write_manifest,
 )
 from sarwater.errors import DataError, ModelError, OutputExistsError
+from sarwater.evaluation.counts import ThresholdCounts
 from sarwater.losses.distributed import all_reduce_sum
 from sarwater.losses.modules import build_loss
 from sarwater.models.bundle import load_bundle
@@ -33,6 +35,7 @@ from sarwater.training.learner import Learner, patch_losses
 from sarwater.training.patches import batch_indices
 from sarwater.training.run import Run
 from sarwater.training.start import resume, train
+from sarwater.training.validation import ChipCounter
 from sarwater.types import IGNORE, Grid, Units
 
 ENCODER = "tu-mobilenetv3_small_050"
@@ -224,6 +227,35 @@ def test_a_run_asked_to_stop_saves_and_resumes(
     monkeypatch.undo()
     resume(read_manifest(data), folder.path)
     assert_same_weights(whole_run, folder)
+
+
+def test_a_run_stopped_while_it_validates_goes_on_there(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = read_manifest(data)
+    records = [replace(r, split="val") if r.id in ("chip3", "chip4") else r for r in manifest]
+    manifest = Manifest(tuple(records), manifest.path)
+    rarely = {**EVERYTHING_RANDOM, "run": {"checkpoint_minutes": 60}}
+    rarely["patches"] = {"strategy": "hard", "per_epoch": 8}
+    whole = train(settings(**rarely), manifest, tmp_path / "whole")
+    counted: list[int] = []
+    count = ChipCounter.count
+
+    def stop_after_the_second_chip(counter: ChipCounter, index: int) -> ThresholdCounts:
+        counted.append(index)
+        if len(counted) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return count(counter, index)
+
+    monkeypatch.setattr(ChipCounter, "count", stop_after_the_second_chip)
+    folder = RunFolder(tmp_path / "run")
+    with pytest.raises(SystemExit, match="--resume"):
+        train(settings(**rarely), manifest, folder.path)
+    assert counted == [0, 1]
+    resume(manifest, folder.path)
+    assert counted == [0, 1, 2, *[0, 1, 2] * 2]
+    assert_same_weights(whole, folder)
+    assert folder.curves.read_text() == whole.curves.read_text()
 
 
 def test_resuming_a_finished_run_changes_nothing(data: Path, whole_run: RunFolder) -> None:

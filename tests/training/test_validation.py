@@ -14,7 +14,7 @@ from sarwater.raster import read_chip
 from sarwater.training.data import TrainingData
 from sarwater.training.patches import ChipCache
 from sarwater.training.sampling import Places, Sampler, places_of
-from sarwater.training.validation import count_chips, summarize
+from sarwater.training.validation import ChipCounter, summarize
 from sarwater.types import IGNORE, FloatArray, Units
 from tests.conftest import RecordMaker, TifMaker
 
@@ -100,7 +100,8 @@ def reference(network: Pixelwise, data: TrainingData, indices: list[int]) -> tup
 
 def test_counts_are_those_of_whole_chips(data: TrainingData) -> None:
     network = Pixelwise(len(data.classes))
-    found = count_chips(network, data, range(3))
+    counter = ChipCounter(network, data)
+    found = counter.count(0) + counter.count(1) + counter.count(2)
     probability, truth = reference(network, data, [0, 1, 2])
     assert int(found.water) == truth.sum()
     assert int(found.land) == (~truth).sum()
@@ -113,19 +114,10 @@ def test_counts_are_those_of_whole_chips(data: TrainingData) -> None:
         assert abs(int(found.fp[index]) - (called & ~truth).sum()) <= near
 
 
-def test_chips_add_up_over_processes(data: TrainingData) -> None:
-    network = Pixelwise(len(data.classes))
-    whole = count_chips(network, data, range(3))
-    parts = count_chips(network, data, [0, 2]) + count_chips(network, data, [1])
-    np.testing.assert_array_equal(whole.positives, parts.positives)
-    np.testing.assert_array_equal(whole.negatives, parts.negatives)
-    assert count_chips(network, data, []).water == 0
-
-
 def test_the_network_stays_as_it_is(data: TrainingData) -> None:
     network = Pixelwise(len(data.classes)).train()
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    count_chips(network, data, range(3))
+    ChipCounter(network, data).count(0)
     assert network.training
     assert network.norm.training
     for name, value in network.state_dict().items():

@@ -1,6 +1,6 @@
 """Checkpoints of a training run: whole or not at all, and opened without running code."""
 
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from sarwater.errors import ModelError, OutputError
+from sarwater.evaluation.counts import ThresholdCounts
 from sarwater.files import atomic_path
 from sarwater.models.plain_files import load_plain
 
@@ -33,8 +34,26 @@ class Progress:
     """Validation, epoch and weights of the best checkpoint."""
     stale: int = 0
     """Epochs since then."""
+    validated: int = 0
+    """Validation chips counted in the epoch so far, by each process."""
+    counts: ThresholdCounts = field(default_factory=ThresholdCounts.zeros)
+    """Their counts, those of all processes."""
     seconds: float = 0.0
     """Time spent, by all sessions of the run."""
+
+    def start_next_epoch(self) -> None:
+        """Forget what belonged to the epoch that ended."""
+        self.epoch, self.step, self.sums, self.seen = self.epoch + 1, 0, {}, []
+        self.validated, self.counts = 0, ThresholdCounts.zeros()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return it as plain data, for a checkpoint."""
+        return {**vars(self), "counts": [torch.from_numpy(a) for a in astuple(self.counts)]}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> "Progress":
+        """Return what `state_dict` was made of."""
+        return cls(**{**state, "counts": ThresholdCounts(*(t.numpy() for t in state["counts"]))})
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:

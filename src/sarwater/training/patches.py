@@ -101,15 +101,25 @@ class PatchDataset(Dataset[Patch]):
         moved = (self._rows[:patches] != places.row) | (self._cols[:patches] != places.col)
         # Chip by chip, so that none is read twice.
         for index in np.flatnonzero(moved)[np.argsort(places.chip[moved], kind="stable")]:
-            valid, target = self._labels(index)
+            _, _, valid, target = self._labels(index)
             background[index] = (valid & (target == 0)).sum()
             foreground[index] = (valid & (target != 0) & (target != IGNORE)).sum()
         return background, foreground
 
-    def _labels(self, index: int) -> tuple[BoolArray, ByteArray]:
+    def _labels(self, index: int) -> tuple[int, int, BoolArray, ByteArray]:
+        """Return where a patch is cut, with what is valid and labelled there."""
+        place = self.drawn[index]
+        row, col = int(self._rows[index]), int(self._cols[index])
+        at = int(self._sampler.places.row[place]), int(self._sampler.places.col[place])
+        valid, target = self._cut_labels(index, row, col)
+        if (row, col) != at and not self._sampler.accepts(valid, target):
+            row, col = at  # the move left the labelled data
+            valid, target = self._cut_labels(index, row, col)
+        return row, col, valid, target
+
+    def _cut_labels(self, index: int, row: int, col: int) -> tuple[BoolArray, ByteArray]:
         chip = self._chips[int(self._chip_of[index])]
         assert chip.target is not None
-        row, col = int(self._rows[index]), int(self._cols[index])
         return (
             cut(chip.valid, row, col, self._size, False),
             cut(chip.target, row, col, self._size, IGNORE),
@@ -123,8 +133,8 @@ class PatchDataset(Dataset[Patch]):
         """Return one patch."""
         index_of_chip = int(self._chip_of[index])
         chip, record = self._chips[index_of_chip], self._chips.records[index_of_chip]
-        valid, target = self._labels(index)
-        image = cut(chip.image, int(self._rows[index]), int(self._cols[index]), self._size, 0)
+        row, col, valid, target = self._labels(index)
+        image = cut(chip.image, row, col, self._size, 0)
         random = np.random.default_rng([*self._seed, 2, index])
         image, valid, target = augment(image, valid, target, chip.units, self._augmentation, random)
         group = self._normalizer.group_of(record.domain, record.scene, record.id)

@@ -19,6 +19,7 @@ from sarwater import __version__
 from sarwater.config import Strategy, TrainSettings, write_settings
 from sarwater.datasets.manifest import Manifest
 from sarwater.errors import DataError, ModelError
+from sarwater.evaluation.counts import ThresholdCounts
 from sarwater.models.bundle import Bundle, ModelInfo, save_bundle
 from sarwater.progress import Step, step
 from sarwater.training.checkpoint import Progress, save_checkpoint
@@ -29,7 +30,7 @@ from sarwater.training.patches import Patch, PatchDataset, batch_indices
 from sarwater.training.processes import build_fabric, gather, share_buffers, sum_counts
 from sarwater.training.schedules import Schedule, build_optimizer
 from sarwater.training.stop_signals import stop_signals
-from sarwater.training.validation import Validation, count_chips, summarize
+from sarwater.training.validation import ChipCounter, Validation, summarize
 
 
 class Run:
@@ -63,7 +64,8 @@ class Run:
         # Dropout differs between processes, and is the same whenever the run is repeated.
         torch.manual_seed(chosen.seed * 1009 + self.fabric.global_rank)
         self.progress = Progress()
-        self._saved_at = time.monotonic()
+        self._began = self._saved_at = time.monotonic()
+        self._asked_to_stop: Callable[[], bool] = lambda: False
 
     def start(self, *, overwrite: bool) -> None:
         """Make the run folder, with a first checkpoint in it."""
@@ -76,18 +78,18 @@ class Run:
     def fit(self) -> None:
         """Train until the last epoch, or until nothing has improved for long enough."""
         chosen = self.settings.optimization
-        began = time.monotonic() - self.progress.seconds
+        self._began = time.monotonic() - self.progress.seconds
         done = self.progress.epoch * self.steps + self.progress.step
         total = chosen.epochs * self.steps
-        with stop_signals() as asked_to_stop, self._bar(total, done) as bar:
+        with stop_signals() as self._asked_to_stop, self._bar(total, done) as bar:
             while self.progress.epoch < chosen.epochs and not self._is_stale():
-                self._train_epoch(bar, asked_to_stop, began)
-                self._close_epoch(began)
+                self._train_epoch(bar)
+                self._close_epoch()
         if self.fabric.is_global_zero:
             self._finish()
         self.fabric.barrier()
 
-    def _train_epoch(self, bar: Step, asked_to_stop: Callable[[], bool], began: float) -> None:
+    def _train_epoch(self, bar: Step) -> None:
         progress = self.progress
         patches = PatchDataset(
             self.data.train,
@@ -106,7 +108,7 @@ class Run:
             loss = self._step(batch)
             progress.step += 1
             bar.advance(note=f"epoch {progress.epoch + 1}  loss {loss:.4f}  {self._best_note()}")
-            self._maybe_save(asked_to_stop, began)
+            self._maybe_save()
 
     def _step(self, batch: Patch) -> float:
         image = batch["image"].to(self.fabric.device, memory_format=torch.channels_last)
@@ -149,7 +151,7 @@ class Run:
             sums[name] = sums.get(name, 0.0) + float(part.detach())
         return value
 
-    def _close_epoch(self, began: float) -> None:
+    def _close_epoch(self) -> None:
         progress = self.progress
         self._learn_hard_places()
         network = self.average.module if self.average is not None else self.bare.network
@@ -172,8 +174,7 @@ class Run:
                 "weights": weights,
             }
             progress.stale = 0
-        progress.epoch, progress.step, progress.sums, progress.seen = progress.epoch + 1, 0, {}, []
-        progress.seconds = time.monotonic() - began
+        progress.start_next_epoch()
         # The checkpoint comes last: a run that is killed before it writes these once more.
         if self.fabric.is_global_zero:
             self.folder.log(progress.history, progress.sampling)
@@ -183,13 +184,22 @@ class Run:
 
     def _validate(self, network: nn.Module) -> Validation:
         share_buffers(self.fabric, network)
-        rank, size = self.fabric.global_rank, self.fabric.world_size
-        counts = count_chips(network, self.data, range(rank, len(self.data.val.records), size))
-        return summarize(sum_counts(self.fabric, counts), self.settings.run.criterion)
+        size, progress = self.fabric.world_size, self.progress
+        chips = len(self.data.val.records)
+        counter = ChipCounter(network, self.data)
+        # All processes take a chip each and then meet, so that any of these moments can be saved.
+        for turn in range(progress.validated, -(-chips // size)):
+            index = turn * size + self.fabric.global_rank
+            own = counter.count(index) if index < chips else ThresholdCounts.zeros()
+            progress.counts = progress.counts + sum_counts(self.fabric, own)
+            progress.validated = turn + 1
+            self._maybe_save()
+        return summarize(progress.counts, self.settings.run.criterion)
 
     def _learn_hard_places(self) -> None:
         for places, losses in self.progress.seen:
             self.data.sampler.observe(places.numpy(), losses.double().numpy())
+        self.progress.seen = []  # once, also when the validation that follows is resumed
 
     def _batches(self, patches: PatchDataset) -> Iterator[Patch]:
         batches = batch_indices(
@@ -209,21 +219,20 @@ class Run:
             )
         )
 
-    def _maybe_save(self, asked_to_stop: Callable[[], bool], began: float) -> None:
+    def _maybe_save(self) -> None:
         minutes = self.settings.run.checkpoint_minutes
         due = time.monotonic() - self._saved_at >= 60 * minutes
-        stop = asked_to_stop()
+        stop = self._asked_to_stop()
         if self.fabric.world_size > 1:
             due, stop = self.fabric.broadcast((due, stop))
         if due or stop:
-            self.progress.seconds = time.monotonic() - began
             self._save()
         if stop:
             raise SystemExit(f"stopped; `sarwater train --resume {self.folder.path}` goes on")
 
     def _save(self) -> None:
-        progress = self.progress
         device = self.fabric.device
+        self.progress.seconds = time.monotonic() - self._began
         random = gather(self.fabric, torch.get_rng_state())
         cuda_random: list[Tensor] = []
         if device.type == "cuda":
@@ -239,7 +248,7 @@ class Run:
             "precision": self.fabric.strategy.precision.state_dict(),
             "random": random,
             "cuda_random": cuda_random,
-            "progress": vars(progress),
+            "progress": self.progress.state_dict(),
         }
         if self.fabric.is_global_zero:
             save_checkpoint(self.folder.checkpoint, state)
@@ -268,7 +277,7 @@ class Run:
         self._bare_optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self.data.sampler.losses[:] = state["hard_losses"].numpy()
-        self.progress = Progress(**state["progress"])
+        self.progress = Progress.from_state(state["progress"])
         if state.get("precision"):
             self.fabric.strategy.precision.load_state_dict(state["precision"])
         rank, device = self.fabric.global_rank, self.fabric.device

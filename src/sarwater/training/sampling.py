@@ -145,7 +145,8 @@ class Sampler:
         """Return the first rows and columns of drawn patches.
 
         ``uniform`` moves each place by up to half the distance to the next, so that every pixel
-        offset within the chip occurs; the others cut where their counts were taken.
+        offset within the chip occurs; the others cut where their counts were taken. What is
+        cut there may be without data: `accepts` says whether the move stands.
         """
         row, col = self.places.row[drawn], self.places.col[drawn]
         if self.settings.strategy != Strategy.UNIFORM:
@@ -157,6 +158,16 @@ class Sampler:
             np.clip(row + jitter[0], 0, self.places.last_row[drawn]),
             np.clip(col + jitter[1], 0, self.places.last_col[drawn]),
         )
+
+    def accepts(self, valid: BoolArray, target: ByteArray) -> bool:
+        """Whether a patch has labelled valid pixels, and few enough without data.
+
+        Args:
+            valid: [row, col] of the whole patch.
+            target: [row, col] class indices, ``IGNORE`` where unlabelled.
+        """
+        enough = bool(valid.mean() >= 1 - self.settings.max_nodata)
+        return enough and bool((valid & (target != IGNORE)).any())
 
     def observe(self, drawn: IntArray, losses: DoubleArray) -> None:
         """Remember the losses of patches, in the order in which they were shown."""

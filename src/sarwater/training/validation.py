@@ -2,7 +2,6 @@
 
 import copy
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +12,6 @@ from sarwater.engines.torch_engine import TorchEngine
 from sarwater.errors import DataError
 from sarwater.evaluation.counts import ThresholdCounts, count
 from sarwater.evaluation.scores import average_precision, choose_threshold, curve
-from sarwater.normalize import BandStatistics
 from sarwater.prediction import predict_image, water_probability
 from sarwater.training.data import TrainingData
 from sarwater.types import IGNORE
@@ -38,36 +36,38 @@ class Validation:
     average_precision: float
 
 
-def count_chips(network: nn.Module, data: TrainingData, indices: Iterable[int]) -> ThresholdCounts:
-    """Predict validation chips as mapping would, and count labelled valid pixels.
+class ChipCounter:
+    """Predicts validation chips as mapping would, and counts labelled valid pixels."""
 
-    The network itself stays as it is: a copy is run, in float32.
+    def __init__(self, network: nn.Module, data: TrainingData) -> None:
+        """Make a float32 copy of the network ready; the network itself stays as it is.
 
-    Args:
-        network: maps normalized patches to logits.
-        data: chips, statistics and patch size.
-        indices: of the validation chips to count.
-    """
-    device = next(network.parameters()).device
-    engine = TorchEngine(copy.deepcopy(network).float(), device=str(device))
-    total = ThresholdCounts.zeros()
-    for index in indices:
+        Args:
+            network: maps normalized patches to logits.
+            data: chips, statistics and patch size.
+        """
+        device = next(network.parameters()).device
+        self._engine = TorchEngine(copy.deepcopy(network).float(), device=str(device))
+        self._data = data
+
+    def count(self, index: int) -> ThresholdCounts:
+        """Count one of the validation chips."""
+        data = self._data
         chip, record = data.val[index], data.val.records[index]
         assert chip.target is not None
         name = data.normalizer.group_of(record.domain, record.scene, record.id)
-        group: BandStatistics | None = data.groups.get(name)
+        group = data.groups.get(name)
         probability = predict_image(
             chip.image,
             chip.valid,
-            engine,
+            self._engine,
             data.sampler.settings.size,
             classes=len(data.classes),
-            normalize=lambda image, valid, group=group: data.normalizer.apply(image, valid, group),  # type: ignore[misc]
+            normalize=lambda image, valid: data.normalizer.apply(image, valid, group),
         )
         is_water = (chip.target != 0) & (chip.target != IGNORE)
         counted = chip.valid & (chip.target != IGNORE)
-        total += count(water_probability(probability), is_water, counted)
-    return total
+        return count(water_probability(probability), is_water, counted)
 
 
 def summarize(counts: ThresholdCounts, criterion: str) -> Validation:
