@@ -2,7 +2,7 @@
 # The figures of docs/results.md, from the downloaded data sets to the maps.
 # command:  SARWATER_DATA=/data sh experiments/north_alabama.sh [OUT]
 # needs:    $SARWATER_DATA/etci2021/EVENT/tiles and $SARWATER_DATA/sen1floods11/v1.1
-# hardware: two CPU cores, 6 GB of memory; about an hour and a half; finished runs are kept
+# hardware: one CPU core, 6 GB of memory; about an hour and a quarter; finished runs are kept
 set -eu
 : "${SARWATER_DATA:?name the folder that holds etci2021 and sen1floods11}"
 out=${1:-runs/north_alabama}
@@ -41,6 +41,12 @@ evaluate main alabama alabama.csv --split test
 evaluate main nebraska nebraska.csv --split '' --normalization domain
 evaluate main bangladesh bangladesh.csv --split '' --normalization domain
 evaluate main sen1floods11 sen1floods11.csv --split test --normalization domain --accept-units
+
+# The same without the branch at full resolution.
+train no_detail north_alabama.yaml --model.detail_channels 0
+evaluate no_detail alabama_no_detail alabama.csv --split test
+sarwater compare "$out/alabama" "$out/alabama_no_detail" --names 'with,without' \
+  --out "$out/detail" --overwrite --json >"$results/detail.json"
 
 # Class weights none, [1, 3] and [1, 8].
 train weights_none class_weights.yaml
