@@ -41,6 +41,7 @@ ORDER = (
     "stitching",
     "prediction",
     "evaluation",
+    "adaptation",
     "mapping",
     "report",
     "training",

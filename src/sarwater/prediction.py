@@ -1,6 +1,7 @@
 """From a chip or a scene to the probability of each class, as a model wants it."""
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -175,7 +176,23 @@ class Predictor:
         self.windows = Windows(
             patch, default_overlap(patch) if overlap is None else overlap, batch_size
         )
+        self.device = device
+        self._precision = precision
         self.engine = engine or engine_for(bundle, device=device, precision=precision)
+
+    def with_bundle(self, bundle: "Bundle") -> "Predictor":
+        """Return a predictor of the same windows and options that runs other weights.
+
+        Args:
+            bundle: with the same description as this one's.
+
+        Raises:
+            ModelError: the model cannot be built.
+        """
+        other = copy(self)
+        other.bundle = bundle
+        other.engine = engine_for(bundle, device=self.device, precision=self._precision)
+        return other
 
     def takes_as_is(self, units: Units) -> bool:
         """Whether values in these units are not converted although they are not the model's."""

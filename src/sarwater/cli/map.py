@@ -60,6 +60,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         help="map water from this probability on (0 to 1), in place of the model's threshold",
     )
+    parser.add_argument(
+        "--adapt",
+        action="store_true",
+        help="take the statistics of the model's batch norm from the scene itself (AdaBN); helps "
+        "where the scene differs from the training data, and may do harm where it does not",
+    )
     parser.add_argument("--name", default="", help="begins the outputs' names; of one scene")
     add_prediction_options(parser)
     parser.add_argument("--json", action="store_true", help="print the summaries as JSON")
@@ -74,7 +80,7 @@ def run(args: argparse.Namespace) -> None:
     from sarwater.models.bundle import load_bundle
     from sarwater.report.map_charts import draw_quicklook
 
-    options = MapOptions(threshold=args.threshold, overwrite=args.overwrite)
+    options = MapOptions(args.threshold, overwrite=args.overwrite, adapt=args.adapt)
     check_outputs(sources, args.out, overwrite=args.overwrite)
     predictor = predictor_for(load_bundle(args.model), args, args.overlap)
     result = map_scenes(sources, predictor, args.out, options, draw=draw_quicklook, say=_say)

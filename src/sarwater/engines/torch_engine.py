@@ -38,7 +38,7 @@ class TorchEngine:
             raise ModelError(
                 f"precision '{precision}' is unknown; take one of {', '.join(PRECISIONS)}"
             )
-        self.device = _device(device)
+        self.device = device_named(device)
         self.precision = precision
         is_fast = precision != "float32" or self.device.type == "cuda"
         self._layout = torch.channels_last if is_fast else torch.contiguous_format
@@ -65,7 +65,12 @@ class TorchEngine:
             yield
 
 
-def _device(name: str) -> torch.device:
+def device_named(name: str) -> torch.device:
+    """Return a device that is there: ``auto`` (CUDA where there is any), ``cpu``, ``cuda``, ...
+
+    Raises:
+        ModelError: it is not there.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from sarwater.errors import ModelError
 from sarwater.normalize import BandStatistics, RunningStatistics
 from sarwater.prediction import Predictor
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from sarwater.models.bundle import ModelInfo
 
 NO_PLACE = "the scene has no CRS: areas are in pixels"
+
+_MOSTLY = 0.5
+"""Share of valid pixels from which a window stands for its scene."""
 
 _ROWS = 512
 """Rows that are read at once for statistics."""
@@ -78,6 +83,41 @@ class ModelScene:
         """
         image, valid = self._scene.read(row, 0, rows, self.grid.width, bands=self._bands)
         return self._predictor.in_model_units(image, valid, self.units), valid
+
+    def sample(self, size: int, count: int) -> list[tuple[FloatArray, BoolArray]]:
+        """Read windows from all over the scene, the same ones each time.
+
+        Args:
+            size: side in pixels; windows that reach over the scene's border are padded.
+            count: how many at most.
+
+        Returns:
+            Pairs of image [band, row, col] and valid [row, col]: windows of which at least half is
+            valid, or, where there is none, those with any valid pixel.
+        """
+        height, width = self.grid.height, self.grid.width
+        corners = [(r, c) for r in range(0, height, size) for c in range(0, width, size)]
+        whole: list[tuple[FloatArray, BoolArray]] = []
+        partial: list[tuple[FloatArray, BoolArray]] = []
+        for place in np.random.default_rng(0).permutation(len(corners)):
+            row, col = (
+                min(at, max(end - size, 0))
+                for at, end in zip(corners[place], (height, width), strict=True)
+            )
+            window = self._padded(row, col, size)
+            kept = whole if window[1].mean() >= _MOSTLY else partial
+            if window[1].any() and len(kept) < count:
+                kept.append(window)
+            if len(whole) == count:
+                break
+        return whole or partial
+
+    def _padded(self, row: int, col: int, size: int) -> tuple[FloatArray, BoolArray]:
+        rows, cols = min(size, self.grid.height - row), min(size, self.grid.width - col)
+        image, valid = self._scene.read(row, col, rows, cols, bands=self._bands)
+        image = self._predictor.in_model_units(image, valid, self.units)
+        missing = ((0, size - rows), (0, size - cols))
+        return np.pad(image, ((0, 0), *missing)), np.pad(valid, missing)
 
     def statistics(self, title: str) -> BandStatistics | None:
         """Return the statistics of all valid pixels, where the model's normalization needs them.

@@ -11,6 +11,7 @@ from typing import Any
 from sarwater import __version__
 from sarwater.errors import ConfigError, OutputExistsError, SarwaterError
 from sarwater.files import write_json
+from sarwater.mapping.adapting import adapt_to_scene, describe
 from sarwater.mapping.inputs import ModelScene, SceneSource, open_for_model
 from sarwater.mapping.outputs import (
     Tally,
@@ -21,6 +22,7 @@ from sarwater.mapping.outputs import (
     output_paths,
     staged,
 )
+from sarwater.normalize import BandStatistics
 from sarwater.prediction import Predictor
 from sarwater.progress import step
 from sarwater.types import BoolArray, FloatArray
@@ -43,6 +45,8 @@ class MapOptions:
     """Foreground probability from which a pixel is water, 0 ... 1; the model's by default."""
     overwrite: bool = False
     """Replace outputs that exist."""
+    adapt: bool = False
+    """Take the statistics of the model's batch norm from each scene before it is mapped (AdaBN)."""
 
     def __post_init__(self) -> None:
         """Check the range.
@@ -135,10 +139,14 @@ def map_scene(
         for note in scene.notes:
             say(f"{source.title}: {note}")
         paths = output_paths(out, source.title)
-        tags = _tags(source, scene, predictor, threshold)
+        group, adaptation = scene.statistics(source.title), None
+        if options.adapt:
+            predictor, adaptation = adapt_to_scene(predictor, scene, group, threshold)
+            say(f"{source.title}: {describe(adaptation)}")
+        tags = _tags(source, scene, predictor, threshold, adapted=adaptation is not None)
         look = Thumbnail(source.title, scene.grid, info.bands, info.units, info.classes, threshold)
         with staged(paths, out) as aside:
-            tally = _write(scene, predictor, threshold, aside, tags, look)
+            tally = _write(scene, predictor, group, threshold, aside, tags, look)
             if draw is not None:
                 draw(look, aside["quicklook"])
             written = [path.name for path in aside.values() if path.exists()]
@@ -151,6 +159,7 @@ def map_scene(
                 "area_unit": "km2" if scene.grid.crs else "pixels",
                 **tally.result(),
                 "threshold": threshold,
+                "adaptation": adaptation,
                 "patch_size": predictor.windows.patch_size,
                 "overlap": predictor.windows.overlap,
                 "provenance": tags,
@@ -202,6 +211,7 @@ def check_outputs(sources: Sequence[SceneSource], out: Path, *, overwrite: bool)
 def _write(
     scene: ModelScene,
     predictor: Predictor,
+    group: BandStatistics | None,
     threshold: float,
     paths: dict[str, Path],
     tags: dict[str, str],
@@ -216,7 +226,6 @@ def _write(
         look.add_image(row, image)
         return image, valid
 
-    group = scene.statistics(look.name)
     strips = predictor.predict_rows(read, (height, width), group)
     with (
         step(f"mapping {look.name}", total=height) as bar,
@@ -231,7 +240,7 @@ def _write(
 
 
 def _tags(
-    source: SceneSource, scene: ModelScene, predictor: Predictor, threshold: float
+    source: SceneSource, scene: ModelScene, predictor: Predictor, threshold: float, *, adapted: bool
 ) -> dict[str, str]:
     info, bundle = predictor.info, predictor.bundle
     is_own = threshold == info.threshold
@@ -245,6 +254,7 @@ def _tags(
         "BANDS": ",".join(info.bands),
         "UNITS": info.units.value,
         "SOURCE_UNITS": scene.units.value,
+        "ADAPTATION": "batch norm of this scene" if adapted else "none",
         "NORMALIZATION": info.normalization.kind.value,
         "SOURCE": ",".join(file.name for file in source.files),
     }

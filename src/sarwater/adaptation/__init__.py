@@ -1,0 +1,1 @@
+"""Carrying a model to data without labels."""
