@@ -10,6 +10,7 @@ import rasterio
 import torch
 
 from sarwater.adaptation.batch_norm import adapted_bundle
+from sarwater.mapping.adapting import compare_water, describe
 from sarwater.mapping.inputs import SceneSource, open_for_model
 from sarwater.mapping.scenes import MapOptions, map_scene
 from sarwater.models.architecture import Architecture
@@ -73,11 +74,36 @@ def test_the_summary_the_tags_and_the_user_are_told(make_tif: TifMaker, tmp_path
         expected = float((image >= np.float32(0.4)).mean())
         assert found[f"water_share_{share}"] == pytest.approx(expected, abs=0.1)
     assert said[-1].startswith("a: batch norm taken from 25 windows of the scene: water in them ")
-    assert ("may do harm" in said[-1]) == found["looks_harmful"] == (found["disagreement"] > 0.1)
     assert summary["provenance"]["ADAPTATION"] == "batch norm of this scene"
     assert json.loads((tmp_path / "on" / "a_summary.json").read_text())["adaptation"] == found
     assert plain["adaptation"] is None
     assert plain["provenance"]["ADAPTATION"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "overlap", "harmful"),
+    [
+        (40, 120, 40 / 120, True),
+        (120, 40, 40 / 120, True),
+        (40, 60, 40 / 60, False),
+        (0, 100, 0.0, True),
+        (0, 4, 0.0, False),  # too few pixels to warn of
+        (0, 0, None, False),
+    ],
+)
+def test_a_change_of_most_of_the_water_looks_harmful(
+    before: int, after: int, overlap: float | None, harmful: bool
+) -> None:
+    pixels = np.arange(1000)
+    found = compare_water(pixels < before, pixels < after)
+    assert found == {
+        "water_share_before": before / 1000,
+        "water_share_after": after / 1000,
+        "disagreement": abs(after - before) / 1000,
+        "overlap": overlap,
+        "looks_harmful": harmful,
+    }
+    assert ("this looks harmful" in describe({"windows": 3, **found})) == harmful
 
 
 def test_a_scene_without_data_is_mapped_unadapted(make_tif: TifMaker, tmp_path: Path) -> None:

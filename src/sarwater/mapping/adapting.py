@@ -14,8 +14,11 @@ from sarwater.types import BoolArray, FloatArray
 _PIXELS = 1 << 22
 """Pixels that are looked at, in windows spread over the scene."""
 
-_LARGE_CHANGE = 0.1
-"""Share of the pixels looked at whose class changes, above which a user is warned."""
+_LITTLE_OVERLAP = 0.5
+"""Intersection over union of the water before and after, below which a user is warned."""
+
+_FEW = 0.005
+"""Share of the pixels up to which a change is too small to warn of."""
 
 
 def adapt_to_scene(
@@ -35,7 +38,8 @@ def adapt_to_scene(
     Returns:
         The adapted model, and ``windows`` (number), ``water_share_before`` and
         ``water_share_after`` (0 ... 1, of the valid pixels in the windows), ``disagreement`` (share
-        of them whose class changed) and ``looks_harmful``. The model as it was, and None, where
+        of them whose class changed), ``overlap`` (intersection over union of the water before
+        and after, None without any) and ``looks_harmful``. The model as it was, and None, where
         the scene has no valid pixel.
 
     Raises:
@@ -53,13 +57,24 @@ def adapt_to_scene(
     )
     valid: BoolArray = np.stack([v for _, v in windows])
     before, after = (_water(one, patches, threshold)[valid] for one in (predictor, adapted))
-    disagreement = float((before != after).mean())
-    return adapted, {
-        "windows": len(windows),
+    return adapted, {"windows": len(windows), **compare_water(before, after)}
+
+
+def compare_water(before: BoolArray, after: BoolArray) -> dict[str, Any]:
+    """Compare two classifications of the same pixels; see ``adapt_to_scene`` for the result.
+
+    >>> found = compare_water(np.array([True, False, False]), np.array([True, True, False]))
+    >>> found["overlap"], found["looks_harmful"]
+    (0.5, False)
+    """
+    disagreement, union = float((before != after).mean()), int((before | after).sum())
+    overlap = int((before & after).sum()) / union if union else None
+    return {
         "water_share_before": float(before.mean()),
         "water_share_after": float(after.mean()),
         "disagreement": disagreement,
-        "looks_harmful": disagreement > _LARGE_CHANGE,
+        "overlap": overlap,
+        "looks_harmful": overlap is not None and overlap < _LITTLE_OVERLAP and disagreement > _FEW,
     }
 
 
@@ -74,7 +89,10 @@ def describe(found: dict[str, Any] | None) -> str:
     )
     if not found["looks_harmful"]:
         return text
-    return f"{text}: a large change, which may do harm; compare with a map without --adapt"
+    return (
+        f"{text}, and the water before and after overlap by {found['overlap']:.0%} only: this "
+        "looks harmful; trust the map without --adapt unless you know better"
+    )
 
 
 def _water(predictor: Predictor, patches: FloatArray, threshold: float) -> BoolArray:
