@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 
 from sarwater.config import AugmentationSettings
 from sarwater.datasets.manifest import ChipRecord
+from sarwater.errors import DataError
 from sarwater.normalize import BandStatistics, Normalizer
 from sarwater.raster import read_chip
 from sarwater.training.augmentation import augment
@@ -145,6 +146,28 @@ class PatchDataset(Dataset[Patch]):
             "target": torch.from_numpy(target),
             "place": torch.tensor(int(self.drawn[index])),
         }
+
+
+def steps_per_epoch(patches: int, size: int, processes: int) -> int:
+    """Return how many whole joint batches an epoch's patches make.
+
+    Args:
+        patches: of an epoch.
+        size: patches a step and process.
+        processes: that share the patches.
+
+    Raises:
+        DataError: not even one.
+
+    >>> steps_per_epoch(100, 8, 2)
+    6
+    """
+    if patches < size * processes:
+        raise DataError(
+            f"an epoch has {patches} patches, fewer than one step needs ({size} in each of "
+            f"{processes} processes); lower optimization.batch_size or raise patches.per_epoch"
+        )
+    return patches // (size * processes)
 
 
 def batch_indices(steps: int, size: int, process: int, processes: int) -> list[list[int]]:

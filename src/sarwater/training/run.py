@@ -26,7 +26,7 @@ from sarwater.training.checkpoint import Progress, save_checkpoint
 from sarwater.training.data import prepare
 from sarwater.training.folder import RunFolder
 from sarwater.training.learner import averaged, build_learner, patch_losses
-from sarwater.training.patches import Patch, PatchDataset, batch_indices
+from sarwater.training.patches import Patch, PatchDataset, batch_indices, steps_per_epoch
 from sarwater.training.processes import build_fabric, gather, share_buffers, sum_counts
 from sarwater.training.schedules import Schedule, build_optimizer
 from sarwater.training.stop_signals import stop_signals
@@ -46,7 +46,11 @@ class Run:
         self.fabric = build_fabric(chosen)
         self.fabric.launch()
         self.data = prepare(settings, manifest)
-        self.steps = self._steps_per_epoch()
+        self.steps = steps_per_epoch(
+            self.data.sampler.epoch_size,
+            settings.optimization.batch_size,
+            self.fabric.world_size,
+        )
         torch.manual_seed(chosen.seed)
         learner = build_learner(settings, self.data)
         optimizer = build_optimizer(
@@ -328,16 +332,6 @@ class Run:
     @property
     def _joint_batch(self) -> int:
         return self.settings.optimization.batch_size * self.fabric.world_size
-
-    def _steps_per_epoch(self) -> int:
-        patches = self.data.sampler.epoch_size
-        if patches < self._joint_batch:
-            raise DataError(
-                f"an epoch has {patches} patches, fewer than one step needs "
-                f"({self.settings.optimization.batch_size} in each of {self.fabric.world_size} "
-                "processes); lower optimization.batch_size or raise patches.per_epoch"
-            )
-        return patches // self._joint_batch
 
     def _is_stale(self) -> bool:
         limit = self.settings.optimization.early_stopping
