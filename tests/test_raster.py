@@ -4,6 +4,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -499,21 +500,21 @@ def test_a_folder_is_no_raster(tmp_path: Path) -> None:
         read_header(tmp_path)
 
 
-@pytest.fixture
-def small_disk() -> Iterator[Callable[[int], None]]:
+@contextmanager
+def small_disk(size: int) -> Iterator[None]:
     """Let files grow to so many bytes only, which to GDAL is the same as a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:  # at once: pytest itself may be writing into a file
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("room", [1000, 70_000, 200_000, 1_000_000])
-def test_a_raster_that_did_not_fit_on_the_disk_does_not_appear(
-    room: int, small_disk: Callable[[int], None], tmp_path: Path
-) -> None:
+def test_a_raster_that_did_not_fit_on_the_disk_does_not_appear(room: int, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).normal(size=(2, 600, 600)).astype(np.float32)
-    small_disk(room)
-    with pytest.raises(OutputError, match=r"cannot write .*a\.tif"):
+    with pytest.raises(OutputError, match=r"cannot write .*a\.tif"), small_disk(room):
         write_raster(
             tmp_path / "a.tif",
             noise,

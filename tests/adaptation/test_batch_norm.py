@@ -99,6 +99,6 @@ def test_a_network_without_batch_norm_is_refused() -> None:
 
 def test_no_data_leaves_the_network_as_it_is() -> None:
     found = network()
-    with pytest.raises(DataError, match="no data"):
+    with pytest.raises(DataError, match="every pixel is no data"):
         reestimate_batch_norm(found, [])
     assert statistics(found[1])[1].tolist() == [1, 1, 1]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from matplotlib.figure import Figure
+from rasterio.crs import CRS
 
 from sarwater.cli import main
 from sarwater.errors import DataError, OutputExistsError
@@ -28,6 +29,7 @@ def write_run(folder: Path, name: str = "run <1>") -> Path:
 def write_map(folder: Path) -> Path:
     folder.mkdir()
     summary = {"scene": "delta", "water": {"km2": 1.25, "px": 12500}, "notes": []}
+    summary["crs"] = CRS.from_epsg(32633).to_wkt()
     (folder / "delta_summary.json").write_text(json.dumps(summary))
     Figure(figsize=(1, 1)).savefig(folder / "delta_quicklook.png")
     return folder
@@ -38,6 +40,7 @@ def test_a_page_shows_each_result_and_needs_no_network(tmp_path: Path) -> None:
     sections = write_page([write_run(tmp_path), write_map(tmp_path / "map")], out)
     assert [section.kind for section in sections] == ["training", "map"]
     html = out.read_text()
+    assert "<td>EPSG:32633</td>" in html
     assert "0.912" in html
     assert "1.25" in html
     assert html.count("data:image/png;base64,") == 2

@@ -17,4 +17,7 @@ def test_any_name_can_be_drawn(name: str, tmp_path: Path) -> None:
         axes.set_xticks([1, 2], [name, name])
         axes.legend()
         save_figure(figure, path, dpi=50)
+        ticks = [label.get_text() for label in axes.get_yticklabels()]
+        assert {"1", "10", "1,000"} <= set(ticks)
+        assert "mathdefault" not in "".join(ticks)
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()

@@ -9,35 +9,27 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from sarwater.errors import DataError, ModelError
+from sarwater.errors import ModelError
 from sarwater.models.bundle import Bundle
+from sarwater.normalize import RunningStatistics
 from sarwater.types import FloatArray
 
 
-class _Moments:
-    """Pooled mean and variance of a layer's inputs, over all batches."""
+class _Inputs:
+    """Pools what comes into a layer, over all batches."""
 
     def __init__(self) -> None:
-        self.count = 0
-        self.mean: Tensor | None = None
-        self.squares: Tensor | None = None
+        self.statistics = RunningStatistics()
 
     def __call__(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        """Add the inputs [b, c, ...] of one forward pass (Chan et al. 1979)."""
-        values = inputs[0].detach().transpose(0, 1).flatten(1).double()
-        count, mean = values.shape[1], values.mean(dim=1)
-        squares = (values - mean[:, None]).square().sum(dim=1)
-        if self.mean is None or self.squares is None:
-            self.count, self.mean, self.squares = count, mean, squares
-            return
-        total, delta = self.count + count, mean - self.mean
-        self.squares = self.squares + squares + delta.square() * (self.count * count / total)
-        self.mean = self.mean + delta * (count / total)
-        self.count = total
+        """Add the inputs [b, c, ...] of one forward pass."""
+        values = inputs[0].detach().transpose(0, 1).flatten(1).float().cpu().numpy()
+        self.statistics.add(values[:, None], np.ones((1, values.shape[1]), np.bool_))
 
 
 def reestimate_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> None:
@@ -66,10 +58,9 @@ def reestimate_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> None
             "the model has no batch normalization whose statistics could be taken anew; map "
             "without adapting, or take a model with another encoder"
         )
-    found = [_Moments() for _ in layers]
+    found = [_Inputs() for _ in layers]
     hooks = [
-        layer.register_forward_pre_hook(moments)
-        for layer, moments in zip(layers, found, strict=True)
+        layer.register_forward_pre_hook(inputs) for layer, inputs in zip(layers, found, strict=True)
     ]
     try:
         with _normalizing_by_batch(network, layers), torch.no_grad():
@@ -78,15 +69,13 @@ def reestimate_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> None
     finally:
         for hook in hooks:
             hook.remove()
-    if not all(moments.count > 1 for moments in found):
-        raise DataError("no data to take the statistics of batch normalization from")
-    for layer, moments in zip(layers, found, strict=True):
+    pooled = [inputs.statistics.result() for inputs in found]
+    for layer, result in zip(layers, pooled, strict=True):
         assert layer.running_mean is not None
         assert layer.running_var is not None
-        assert moments.mean is not None
-        assert moments.squares is not None
-        layer.running_mean.copy_(moments.mean)
-        layer.running_var.copy_(moments.squares / (moments.count - 1))
+        variance = np.square(result.std) * result.count / max(result.count - 1, 1)
+        layer.running_mean.copy_(torch.tensor(result.mean))
+        layer.running_var.copy_(torch.from_numpy(variance))
 
 
 def adapted_bundle(bundle: Bundle, patches: FloatArray, device: torch.device) -> Bundle:

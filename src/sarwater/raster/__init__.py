@@ -5,7 +5,7 @@ products) becomes ``valid`` here, once; behind it there is no NaN.
 """
 
 from sarwater.raster.chips import label_values, read_chip, read_target
-from sarwater.raster.grids import check_same_grid, lonlat_bounds, pixel_area
+from sarwater.raster.grids import check_same_grid, lonlat_bounds, pixel_area, short_crs
 from sarwater.raster.opening import Header, read_header
 from sarwater.raster.scene import Scene, border_valid
 from sarwater.raster.writing import RasterWriter, open_writer, write_raster
@@ -23,5 +23,6 @@ __all__ = [
     "read_chip",
     "read_header",
     "read_target",
+    "short_crs",
     "write_raster",
 ]

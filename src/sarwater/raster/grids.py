@@ -28,7 +28,7 @@ def check_same_grid(one: Grid, other: Grid, one_path: Path, other_path: Path) ->
         return
     if rasterio.crs.CRS.from_user_input(one.crs) != rasterio.crs.CRS.from_user_input(other.crs):
         raise DataError(
-            f"{what}its CRS is {_short(other.crs)} instead of {_short(one.crs)}; reproject it"
+            f"{what}its CRS is {short_crs(other.crs)} instead of {short_crs(one.crs)}; reproject it"
         )
     shift = ~one.transform @ other.transform
     corners = [(0, 0), (one.width, one.height)]
@@ -74,7 +74,15 @@ def _corners(grid: Grid) -> list[tuple[int, int]]:
     return [(0, 0), (grid.width, 0), (0, grid.height), (grid.width, grid.height)]
 
 
-def _short(crs: str) -> str:
-    parsed = rasterio.crs.CRS.from_user_input(crs)
+def short_crs(crs: str) -> str:
+    """Return the EPSG code of a CRS, or the beginning of its text where it has none.
+
+    >>> short_crs(rasterio.crs.CRS.from_epsg(32633).to_wkt())
+    'EPSG:32633'
+    """
+    try:
+        parsed = rasterio.crs.CRS.from_user_input(crs)
+    except rasterio.errors.CRSError:
+        return crs[:60]
     code = parsed.to_epsg()
     return f"EPSG:{code}" if code else parsed.to_wkt()[:60]

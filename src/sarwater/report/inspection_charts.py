@@ -262,7 +262,7 @@ def _thumbnail(axes: Axes, one: Thumbnail, *, name_domain: bool) -> None:
     axes.imshow(np.full(one.gray.shape, 0.93), cmap="gray", vmin=0, vmax=1)
     axes.imshow(gray, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     if one.target is not None:
-        unlabelled = np.ma.masked_array(np.ones(one.target.shape), one.target != 255)
+        unlabelled = np.ma.masked_array(np.ones(one.target.shape), (one.target != 255) | ~one.valid)
         axes.imshow(unlabelled, cmap=ListedColormap(["#D55E00"]), alpha=0.35)
         for index in range(1, len(record.classes)):
             inside = one.target == index

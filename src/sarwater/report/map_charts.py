@@ -59,6 +59,8 @@ def draw_quicklook(thumbnail: Thumbnail, path: Path) -> None:
     for axis in axes:
         axis.set_xticks([])
         axis.set_yticks([])
-    thinned = f"every {thumbnail.step}th pixel" if thumbnail.step > 1 else "every pixel"
+    thinned = (
+        f"1 of {thumbnail.step} pixels in each direction" if thumbnail.step > 1 else "every pixel"
+    )
     figure.supxlabel(f"{thinned} shown", fontsize="small")
     save_figure(figure, path, dpi=150)

@@ -12,6 +12,7 @@ import jinja2
 from sarwater import __version__
 from sarwater.errors import DataError
 from sarwater.files import write_text
+from sarwater.raster import short_crs
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,8 @@ def _comparison(path: Path, _: Any) -> Section:
 
 def _map(path: Path, result: Any) -> Section:
     name = path.name.removesuffix("_summary.json")
+    if isinstance(result.get("crs"), str):
+        result = {**result, "crs": short_crs(result["crs"])}
     return Section(
         "map",
         f"Map: {name}",

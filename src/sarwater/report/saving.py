@@ -6,6 +6,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 
 def save_figure(figure: Figure, path: Path, **options: Any) -> None:
@@ -18,8 +19,13 @@ def save_figure(figure: Figure, path: Path, **options: Any) -> None:
         path: of the PNG.
         options: of matplotlib's ``savefig``, such as ``dpi``.
     """
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            if axis.get_scale() == "log":  # matplotlib labels it with formulas
+                axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+                axis.set_minor_formatter(NullFormatter())
     for text in figure.findobj(Text):
-        if isinstance(text, Text) and "mathdefault" not in text.get_text():  # matplotlib's ticks
+        if isinstance(text, Text):
             text.set_parse_math(False)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
