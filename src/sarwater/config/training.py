@@ -1,57 +1,32 @@
-"""The settings of a training run: typed, with units and ranges, every problem named at once."""
+"""The settings of a training run: typed, with units and ranges."""
 
 import enum
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-)
+from pydantic import BeforeValidator, Field, field_validator
 
-from sarwater.errors import ConfigError, nearest
-from sarwater.files import write_text
+from sarwater.config.adaptation import AdaptationSettings
+from sarwater.config.base import SettingsBase, named, several
 from sarwater.losses.terms import CrossEntropyTerm, LossTerm
 from sarwater.models.architecture import Architecture
 from sarwater.normalization_kinds import Normalization
 
-Settings = TypeVar("Settings", bound=BaseModel)
 
-
-class _Settings(BaseModel):
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        use_attribute_docstrings=True,
-        allow_inf_nan=False,
-        coerce_numbers_to_str=True,  # a split may be called 1
-    )
-
-
-def _several(value: Any) -> Any:
-    return value if value is None or isinstance(value, list | tuple) else [value]
-
-
-class DataSettings(_Settings):
+class DataSettings(SettingsBase):
     """Which chips train and validate."""
 
     train_split: str = "train"
     """Split of the manifest whose chips train."""
     val_split: str = "val"
     """Split whose chips choose the checkpoint and the threshold."""
-    domains: Annotated[tuple[str, ...] | None, BeforeValidator(_several)] = None
+    domains: Annotated[tuple[str, ...] | None, BeforeValidator(several)] = None
     """Only chips of these domains; all by default."""
     cache_gb: float = Field(4.0, gt=0)
     """Memory for decoded chips in GiB; chips beyond it are read again each time."""
 
 
-class NormalizationSettings(_Settings):
+class NormalizationSettings(SettingsBase):
     """How backscatter is normalized."""
 
     kind: Normalization = Normalization.DATASET
@@ -82,7 +57,7 @@ class Strategy(enum.StrEnum):
     """In proportion to the patch's recent loss."""
 
 
-class PatchSettings(_Settings):
+class PatchSettings(SettingsBase):
     """Which patches the network is shown."""
 
     size: int = Field(256, ge=32, le=2048, multiple_of=16)
@@ -97,7 +72,7 @@ class PatchSettings(_Settings):
     """Share of the draws of shoreline and hard that is uniform all the same; 0 ... 1."""
 
 
-class AugmentationSettings(_Settings):
+class AugmentationSettings(SettingsBase):
     """Random changes of training patches; each a switch."""
 
     flips: bool = True
@@ -126,17 +101,10 @@ class ModelSettings(Architecture):
         return Architecture(**{name: getattr(self, name) for name in Architecture.model_fields})
 
 
-def _listed(value: Any) -> Any:
-    value = [value] if isinstance(value, str | Mapping) else value
-    if isinstance(value, list | tuple):
-        return [{"name": term} if isinstance(term, str) else term for term in value]
-    return value
-
-
-class LossSettings(_Settings):
+class LossSettings(SettingsBase):
     """What is minimized."""
 
-    terms: Annotated[tuple[LossTerm, ...], BeforeValidator(_listed), Field(min_length=1)] = (
+    terms: Annotated[tuple[LossTerm, ...], BeforeValidator(named), Field(min_length=1)] = (
         CrossEntropyTerm(),
     )
     """Terms of the sum; a name alone takes its defaults."""
@@ -144,7 +112,7 @@ class LossSettings(_Settings):
     """Learn a weight for each term: sum of L/(2c^2) + ln(1 + c^2)."""
 
 
-class OptimizationSettings(_Settings):
+class OptimizationSettings(SettingsBase):
     """How it is minimized."""
 
     epochs: int = Field(30, ge=1)
@@ -173,7 +141,7 @@ class OptimizationSettings(_Settings):
     """Largest norm of the gradient."""
 
 
-class RunSettings(_Settings):
+class RunSettings(SettingsBase):
     """Where it runs; passed on to Lightning."""
 
     seed: int = Field(0, ge=0, lt=2**32)
@@ -199,7 +167,7 @@ class RunSettings(_Settings):
     labelled), precision>=P or recall>=R (P, R within 0 ... 1); checkpoints go by the best F1."""
 
 
-class TrainSettings(_Settings):
+class TrainSettings(SettingsBase):
     """All settings of ``sarwater train``."""
 
     data: DataSettings = DataSettings()
@@ -218,94 +186,5 @@ class TrainSettings(_Settings):
     """Optimization."""
     run: RunSettings = RunSettings()
     """Where it runs."""
-
-
-def build_settings(kind: type[Settings], values: Mapping[str, Any], source: str) -> Settings:
-    """Check values against settings.
-
-    Args:
-        kind: the settings' class.
-        values: nested mapping, as YAML gives it; text is turned into numbers where it can be.
-        source: where the values come from, for the message.
-
-    Raises:
-        ConfigError: every unknown key and every wrong value, each with its key path.
-
-    >>> build_settings(OptimizationSettings, {"epochs": 0, "bach_size": 4}, "my.yaml")
-    Traceback (most recent call last):
-    ...
-    sarwater.errors.ConfigError: my.yaml: 2 problems
-      bach_size: no such key (did you mean 'batch_size'?)
-      epochs: input should be greater than or equal to 1, found 0
-    """
-    try:
-        return kind.model_validate(values)
-    except ValidationError as error:
-        lines = sorted(_explain(kind, problem) for problem in error.errors())
-        count = f"{len(lines)} problem" + ("s" if len(lines) > 1 else "")
-        raise ConfigError("\n  ".join([f"{source}: {count}", *lines])) from None
-
-
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """Read a YAML file whose top is a mapping.
-
-    Raises:
-        ConfigError: it cannot be read, is not YAML, or is something else than a mapping.
-    """
-    try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise ConfigError(f"cannot read the config {path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"cannot read the config {path}: it is not UTF-8 text") from error
-    # ValueError: a date that does not exist; RecursionError: nested without end.
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{path} is not YAML: {error}") from error
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path}: expected keys and values, found a {type(content).__name__}")
-    return content
-
-
-def write_settings(settings: BaseModel, path: str | Path) -> None:
-    """Write settings as YAML that ``read_yaml`` and ``build_settings`` turn back into them."""
-    text = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)
-    write_text(path, text, overwrite=True)
-
-
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay nested values over others.
-
-    >>> merge({"a": {"b": 1, "c": 2}}, {"a": {"c": 3}})
-    {'a': {'b': 1, 'c': 3}}
-    """
-    result = dict(base)
-    for key, value in over.items():
-        old = result.get(key)
-        both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        result[key] = merge(old, value) if both else value  # type: ignore[arg-type]
-    return result
-
-
-def _explain(kind: type[BaseModel], problem: Any) -> str:
-    path = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        return f"{path}: no such key{nearest(str(problem['loc'][-1]), _siblings(kind, problem))}"
-    text = problem["msg"].removeprefix("Value error, ")
-    text = text[0].lower() + text[1:]
-    found = problem.get("input")
-    shown = f", found {found!r}" if isinstance(found, str | int | float | bool) else ""
-    return f"{path}: {text}{shown}"
-
-
-_TERMS = {term.model_fields["name"].default: term for term in get_args(get_args(LossTerm)[0])}
-"""Loss terms by name, which is what pydantic puts into the path of a problem."""
-
-
-def _siblings(kind: type[BaseModel], problem: Any) -> list[str]:
-    current: Any = kind
-    for part in problem["loc"][:-1]:
-        field = getattr(current, "model_fields", {}).get(part)
-        current = field.annotation if field is not None else _TERMS.get(part)
-    return list(getattr(current, "model_fields", {}))
+    adaptation: AdaptationSettings = AdaptationSettings()
+    """Adaptation to a target without labels (`sarwater adapt`)."""
