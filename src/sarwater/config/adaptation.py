@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
 
 from sarwater.config.base import SettingsBase, named, several
 
@@ -70,8 +70,8 @@ class AdaptationSettings(SettingsBase):
 
     methods: Annotated[tuple[AdaptationMethod, ...], BeforeValidator(named)] = ()
     """dann, output_space, self_training, adabn, alone or together; a name takes its defaults."""
-    target_split: str | None = None
-    """Only target chips of this split; all by default."""
+    target_splits: Annotated[tuple[str, ...] | None, BeforeValidator(several)] = None
+    """Only target chips of these splits; all by default."""
     target_domains: Annotated[tuple[str, ...] | None, BeforeValidator(several)] = None
     """Only target chips of these domains; all by default."""
     target_batch_size: int | None = Field(None, ge=1)
@@ -88,3 +88,26 @@ class AdaptationSettings(SettingsBase):
     """Threshold for the target: where its own backscatter separates best, or the source's."""
     sample_mpx: float = Field(2.0, gt=0)
     """Million pixels of the target that signals and threshold are taken from."""
+
+    @field_validator("methods")
+    @classmethod
+    def _once(cls, methods: tuple[AdaptationMethod, ...]) -> tuple[AdaptationMethod, ...]:
+        names = [method.name for method in methods]
+        if len(set(names)) < len(names):
+            raise ValueError(f"each method at most once, found {', '.join(names)}")
+        return methods
+
+    @property
+    def self_training(self) -> SelfTrainingMethod | None:
+        """The settings of self-training, None without it."""
+        return next((one for one in self.methods if isinstance(one, SelfTrainingMethod)), None)
+
+    @property
+    def adabn(self) -> bool:
+        """Whether the finished model takes the target's batch norm statistics."""
+        return any(isinstance(one, BatchNormMethod) for one in self.methods)
+
+    @property
+    def losses(self) -> dict[str, float]:
+        """Weights of the methods' losses by name."""
+        return {one.name: one.weight for one in self.methods if isinstance(one, _Method)}

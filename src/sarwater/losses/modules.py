@@ -134,7 +134,7 @@ class LossResult:
 
 
 class WeightedSum(nn.Module):
-    """Weighted sum of losses of the same logits and target.
+    """Weighted sum of losses of the same logits and target, and of losses that come from elsewhere.
 
     With ``learned`` the fixed weights scale the losses first, and the total is that of
     ``LearnedWeights``; all parameters of this module are then its c and must not decay.
@@ -145,30 +145,49 @@ class WeightedSum(nn.Module):
         losses: Mapping[str, nn.Module],
         weights: Mapping[str, float],
         learned: LearnedWeights | None = None,
+        others: Sequence[str] = (),
     ) -> None:
         """Take losses and their weights (0 or more) under the same names.
 
+        Args:
+            losses: of logits and target; at least one.
+            weights: of each loss, those in ``others`` included.
+            learned: of the same names, to learn weights beside the fixed ones.
+            others: names of losses that ``forward`` is given as values (domain losses).
+
         Raises:
-            ConfigError: no losses, a weight too many, too few or negative.
+            ConfigError: no losses, a name twice, a weight too many, too few or negative.
         """
         super().__init__()
-        if not losses or set(losses) != set(weights):
+        names = [*losses, *others]
+        if not losses or len(set(names)) < len(names) or set(names) != set(weights):
             raise ConfigError(
-                f"each loss needs one weight: losses {list(losses)}, weights {list(weights)}"
+                f"each loss needs one weight: losses {names}, weights {list(weights)}"
             )
         if not all(weight >= 0 for weight in weights.values()):
             raise ConfigError(f"weights of losses must be 0 or more, found {dict(weights)}")
-        if learned is not None and set(learned.names) != set(losses):
+        if learned is not None and set(learned.names) != set(names):
             raise ConfigError(
-                f"learned weights are named {list(learned.names)}, the losses {list(losses)}"
+                f"learned weights are named {list(learned.names)}, the losses {names}"
             )
         self.losses = nn.ModuleDict(losses)
-        self.weights = {name: float(weights[name]) for name in losses}
+        self.weights = {name: float(weights[name]) for name in names}
         self.learned = learned
 
-    def forward(self, logits: Tensor, target: Tensor) -> LossResult:
-        """Return the total and the parts for ``logits`` [b, k, h, w] and ``target`` [b, h, w]."""
+    def forward(
+        self, logits: Tensor, target: Tensor, others: Mapping[str, Tensor] | None = None
+    ) -> LossResult:
+        """Return the total and the parts for ``logits`` [b, k, h, w] and ``target`` [b, h, w].
+
+        Args:
+            logits: of the source.
+            target: its labels.
+            others: values of the losses that were announced as others.
+        """
         parts: dict[str, Tensor] = {n: loss(logits, target) for n, loss in self.losses.items()}
+        parts |= others or {}
+        if set(parts) != set(self.weights):
+            raise ConfigError(f"expected the losses {list(self.weights)}, found {list(parts)}")
         scaled = {name: self.weights[name] * part for name, part in parts.items()}
         if self.learned is not None:
             return LossResult(self.learned(scaled), parts)
@@ -199,12 +218,16 @@ _MODULES: dict[str, Callable[..., nn.Module]] = {
 
 
 def build_loss(
-    terms: Sequence[LossTerm], reduce: Reduce = identity, learned: bool = False
+    terms: Sequence[LossTerm],
+    reduce: Reduce = identity,
+    learned: bool = False,
+    others: Mapping[str, float] | None = None,
 ) -> WeightedSum:
     """Return the weighted sum that ``terms`` describe.
 
     A name that occurs again becomes ``name_2``, ``name_3`` and so on. ``reduce`` sums statistics
-    over processes (``distributed.all_reduce_sum``); ``learned`` trains the weights.
+    over processes (``distributed.all_reduce_sum``); ``learned`` trains the weights; ``others``
+    names losses that are computed elsewhere, with their fixed weights.
 
     Raises:
         ConfigError: there are no terms.
@@ -226,4 +249,7 @@ def build_loss(
         parameters = term.model_dump(exclude={"name", "weight"})
         losses[name] = _MODULES[term.name](**parameters, reduce=reduce)
         weights[name] = term.weight
-    return WeightedSum(losses, weights, LearnedWeights(list(losses)) if learned else None)
+    weights |= others or {}
+    return WeightedSum(
+        losses, weights, LearnedWeights(list(weights)) if learned else None, list(others or {})
+    )

@@ -1,5 +1,6 @@
 """What tells domains apart, and the gradient reversal that makes features alike instead."""
 
+import itertools
 import math
 from typing import Any
 
@@ -68,8 +69,7 @@ class DomainDiscriminator(nn.Module):
             ConfigError: fewer than two domains.
         """
         super().__init__()
-        if domains < 2:
-            raise ConfigError(f"a discriminator tells two or more domains apart, found {domains}")
+        _check_domains(domains)
         self.layers = nn.Sequential(
             nn.Conv2d(features, hidden, 1),
             nn.LeakyReLU(0.2),
@@ -81,6 +81,33 @@ class DomainDiscriminator(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Return logits [b, domain, h, w] of features [b, f, h, w]."""
         logits: Tensor = self.layers(features)
+        return logits
+
+
+class EntropyDiscriminator(nn.Module):
+    """Says of each cell of 16 x 16 pixels of an entropy map which domain it comes from.
+
+    Four strided convolutions, as the discriminator of AdvEnt (Vu et al. 2019) without its last
+    two: maps of patches are small.
+    """
+
+    def __init__(self, classes: int, domains: int = 2, hidden: int = 64) -> None:
+        """Take the number of maps, of domains, and of channels of the first layer.
+
+        Raises:
+            ConfigError: fewer than two domains.
+        """
+        super().__init__()
+        _check_domains(domains)
+        widths = [classes, hidden, 2 * hidden, 4 * hidden]
+        layers: list[nn.Module] = []
+        for before, after in itertools.pairwise(widths):
+            layers += [nn.Conv2d(before, after, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], domains, 4, 2, padding=1))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return logits [b, domain, h/16, w/16] of maps [b, k, h, w], h and w 16 or more."""
+        logits: Tensor = self.layers(maps)
         return logits
 
 
@@ -97,3 +124,8 @@ def cells_with_data(valid: Tensor, like: Tensor) -> Tensor:
     """
     height, width = like.shape[-2:]
     return F.adaptive_avg_pool2d(valid[:, None].float(), (height, width))[:, 0]
+
+
+def _check_domains(domains: int) -> None:
+    if domains < 2:
+        raise ConfigError(f"a discriminator tells two or more domains apart, found {domains}")

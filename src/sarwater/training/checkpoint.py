@@ -38,6 +38,8 @@ class Progress:
     """Validation chips counted in the epoch so far, by each process."""
     counts: ThresholdCounts = field(default_factory=ThresholdCounts.zeros)
     """Their counts, those of all processes."""
+    pseudo_threshold: float = 0.5
+    """Water probability at which pseudo-labels divide."""
     seconds: float = 0.0
     """Time spent, by all sessions of the run."""
 

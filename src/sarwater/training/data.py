@@ -36,6 +36,10 @@ class TrainingData:
     description: dict[str, Any]
     """For the model file: domains, chips, a hash of the manifest's rows."""
 
+    def group_of(self, record: ChipRecord) -> BandStatistics | None:
+        """Return the statistics of a chip's domain or scene, None where none are needed."""
+        return self.groups.get(self.normalizer.group_of(record.domain, record.scene, record.id))
+
 
 def prepare(settings: TrainSettings, manifest: Manifest) -> TrainingData:
     """Read every chip of the two splits once, with a progress bar, and check them.

@@ -1,13 +1,25 @@
-"""What is trained: network and loss as one module, and the average of the network's weights."""
+"""What is trained: network and losses as one module, and the average of the network's weights."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from torch.optim.swa_utils import AveragedModel
 
-from sarwater.config import TrainSettings
+from sarwater.adaptation.alignment import (
+    Alignment,
+    DomainNames,
+    FeatureAlignment,
+    OutputAlignment,
+    Sides,
+)
+from sarwater.adaptation.self_training import PseudoLabelled, self_training_loss
+from sarwater.config import DannMethod, OutputSpaceMethod, TrainSettings
 from sarwater.errors import ModelError
 from sarwater.losses.distributed import all_reduce_sum
+from sarwater.losses.functional import Reduce, identity
 from sarwater.losses.modules import WeightedSum, build_loss
 from sarwater.models.architecture import Architecture
 from sarwater.models.bundle import load_bundle
@@ -17,32 +29,109 @@ from sarwater.training.data import TrainingData
 from sarwater.types import IGNORE
 
 
-class Learner(nn.Module):
-    """Network and loss together, so that learned loss weights are trained like the rest."""
+class TargetBatch(NamedTuple):
+    """Target patches beside a batch of the source, on the device."""
 
-    def __init__(self, network: Segmenter, loss: WeightedSum) -> None:
-        """Wrap the two."""
+    image: Tensor
+    """[b, c, h, w], normalized."""
+    valid: Tensor
+    """bool [b, h, w], of the source's patches and then the target's."""
+    domain: Tensor
+    """int64 [b], index of the domain, of the source's patches and then the target's."""
+    strength: float
+    """Share of the highest factor of the reversed gradient, 0 ... 1."""
+    mixed: PseudoLabelled | None = None
+    """Mixed patches for self-training."""
+
+
+class Learned(NamedTuple):
+    """What came out of one step's forward pass."""
+
+    total: Tensor
+    """The loss, a scalar with gradient."""
+    logits: Tensor
+    """Of the source [b, k, h, w]."""
+    parts: dict[str, Tensor]
+    """Each loss by name."""
+    accuracies: dict[str, Tensor]
+    """Of each discriminator by the method's name, 0 ... 1."""
+
+
+class Learner(nn.Module):
+    """Network, losses and discriminators together, trained by one optimizer."""
+
+    def __init__(
+        self,
+        network: Segmenter,
+        loss: WeightedSum,
+        alignments: Mapping[str, Alignment] | None = None,
+        reduce: Reduce = identity,
+    ) -> None:
+        """Wrap them; ``reduce`` sums over processes."""
         super().__init__()
         self.network = network
         self.loss = loss
+        self.alignments = nn.ModuleDict(alignments or {})
+        self._reduce = reduce
 
-    def forward(self, image: Tensor, target: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Return the total loss, the logits [b, k, h, w] and the parts of the loss."""
-        logits = self.network(image)
-        result = self.loss(logits, target)
-        return result.total, logits, result.parts
+    def forward(self, image: Tensor, target: Tensor, beside: TargetBatch | None = None) -> Learned:
+        """Run source, target and mixed patches through the network together, and add up.
+
+        Args:
+            image: source patches [b, c, h, w].
+            target: their labels [b, h, w].
+            beside: patches of the target, where there is one.
+        """
+        if beside is None:
+            logits = self.network(image)
+            result = self.loss(logits, target)
+            return Learned(result.total, logits, result.parts, {})
+        mixed = beside.mixed
+        parts = [image, beside.image, *([mixed.image] if mixed else [])]
+        joint, features = self.network.logits_and_features(torch.cat(parts))
+        both = len(image) + len(beside.image)
+        logits = joint[: len(image)]
+        sides = Sides(joint[:both], features[:both], beside.valid, beside.domain)
+        others: dict[str, Tensor] = {}
+        accuracies: dict[str, Tensor] = {}
+        for name, alignment in self.alignments.items():
+            others[name], accuracies[name] = alignment(sides, beside.strength)
+        if mixed is not None:
+            others["self_training"] = self_training_loss(joint[both:], mixed, self._reduce)
+        result = self.loss(logits, target, others)
+        return Learned(result.total, logits, result.parts, accuracies)
 
 
-def build_learner(settings: TrainSettings, data: TrainingData) -> Learner:
-    """Build network and loss, channels last, with the first weights that the settings name.
+def build_learner(
+    settings: TrainSettings, data: TrainingData, names: DomainNames | None = None
+) -> Learner:
+    """Build network, losses and discriminators, channels last, with the settings' first weights.
+
+    Args:
+        settings: of the run.
+        data: of the source.
+        names: the domains, where there is a target.
 
     Raises:
         ModelError: there is no such encoder, or the first weights do not fit.
     """
+    chosen = settings.adaptation
     loss = build_loss(
-        settings.loss.terms, reduce=all_reduce_sum, learned=settings.loss.learned_weights
+        settings.loss.terms,
+        reduce=all_reduce_sum,
+        learned=settings.loss.learned_weights,
+        others=chosen.losses if names else None,
     )
-    learner = Learner(_network(settings, data), loss)
+    alignments: dict[str, Alignment] = {}
+    for method in chosen.methods if names else ():
+        assert names is not None
+        if isinstance(method, DannMethod):
+            features = settings.model.decoder_channels
+            alignments[method.name] = FeatureAlignment(method, features, names, all_reduce_sum)
+        elif isinstance(method, OutputSpaceMethod):
+            classes = len(data.classes)
+            alignments[method.name] = OutputAlignment(method, classes, names, all_reduce_sum)
+    learner = Learner(_network(settings, data), loss, alignments, all_reduce_sum)
     for parameter in learner.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)

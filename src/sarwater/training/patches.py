@@ -1,13 +1,13 @@
 """From chips to patches: a cache of decoded chips, and the torch data set that cuts them."""
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypedDict
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, Dataset
 
 from sarwater.config import AugmentationSettings
 from sarwater.datasets.manifest import ChipRecord
@@ -26,22 +26,38 @@ class Patch(TypedDict):
     """float32 [band, row, col], normalized; 0 where not valid."""
     target: Tensor
     """uint8 [row, col]; ``IGNORE`` where unlabelled or not valid."""
+    valid: Tensor
+    """bool [row, col]"""
     place: Tensor
     """int64, index of the place in the sampler."""
+    domain: Tensor
+    """int64, index of the domain; 0 where domains are not told apart."""
 
 
 class ChipCache:
     """Reads chips and keeps those used last, up to a limit of memory."""
 
-    def __init__(self, records: Sequence[ChipRecord], limit_gb: float) -> None:
-        """Start empty; ``limit_gb`` in GiB."""
+    def __init__(
+        self,
+        records: Sequence[ChipRecord],
+        limit_gb: float,
+        read: Callable[[int], Chip] | None = None,
+    ) -> None:
+        """Start empty.
+
+        Args:
+            records: a row for each chip.
+            limit_gb: memory in GiB.
+            read: reads the chip at an index; by default the row's image with its labels.
+        """
         self.records = tuple(records)
+        self._read = read
         self._limit = int(limit_gb * 2**30)
         self._chips: OrderedDict[int, Chip] = OrderedDict()
         self._size = 0
 
     def __getitem__(self, index: int) -> Chip:
-        """Return a chip with its target.
+        """Return a chip, with its target unless it is read in another way.
 
         Raises:
             RasterError: a file cannot be read.
@@ -50,7 +66,7 @@ class ChipCache:
         if index in self._chips:
             self._chips.move_to_end(index)
             return self._chips[index]
-        chip = read_chip(self.records[index])
+        chip = self._read(index) if self._read else read_chip(self.records[index])
         self._chips[index] = chip
         self._size += _bytes(chip)
         while self._size > self._limit and len(self._chips) > 1:
@@ -70,6 +86,7 @@ class PatchDataset(Dataset[Patch]):
         normalizer: Normalizer,
         groups: Mapping[str, BandStatistics],
         augmentation: AugmentationSettings,
+        domains: Mapping[str, int] | None = None,
     ) -> None:
         """Draw the epoch.
 
@@ -80,7 +97,9 @@ class PatchDataset(Dataset[Patch]):
             normalizer: applied after augmentation.
             groups: statistics by group, where the normalizer needs them.
             augmentation: random changes.
+            domains: index of each domain by name, where they are told apart.
         """
+        self._domains = domains
         self._sampler = sampler
         self.drawn = sampler.draw(epoch)
         self._rows, self._cols = sampler.offsets(self.drawn, epoch)
@@ -113,18 +132,21 @@ class PatchDataset(Dataset[Patch]):
         row, col = int(self._rows[index]), int(self._cols[index])
         at = int(self._sampler.places.row[place]), int(self._sampler.places.col[place])
         valid, target = self._cut_labels(index, row, col)
-        if (row, col) != at and not self._sampler.accepts(valid, target):
+        labelled = target != IGNORE if self._is_labelled(index) else valid
+        if (row, col) != at and not self._sampler.accepts(valid, labelled):
             row, col = at  # the move left the labelled data
             valid, target = self._cut_labels(index, row, col)
         return row, col, valid, target
 
     def _cut_labels(self, index: int, row: int, col: int) -> tuple[BoolArray, ByteArray]:
         chip = self._chips[int(self._chip_of[index])]
-        assert chip.target is not None
-        return (
-            cut(chip.valid, row, col, self._size, False),
-            cut(chip.target, row, col, self._size, IGNORE),
-        )
+        valid = cut(chip.valid, row, col, self._size, False)
+        if chip.target is None:
+            return valid, np.full(valid.shape, IGNORE, np.uint8)
+        return valid, cut(chip.target, row, col, self._size, IGNORE)
+
+    def _is_labelled(self, index: int) -> bool:
+        return self._chips[int(self._chip_of[index])].target is not None
 
     def __len__(self) -> int:
         """Return the number of patches."""
@@ -144,6 +166,8 @@ class PatchDataset(Dataset[Patch]):
         return {
             "image": torch.from_numpy(image),
             "target": torch.from_numpy(target),
+            "valid": torch.from_numpy(valid),
+            "domain": torch.tensor(self._domains[record.domain] if self._domains else 0),
             "place": torch.tensor(int(self.drawn[index])),
         }
 
@@ -181,6 +205,23 @@ def batch_indices(steps: int, size: int, process: int, processes: int) -> list[l
     """
     starts = [(step * processes + process) * size for step in range(steps)]
     return [list(range(start, start + size)) for start in starts]
+
+
+def load_batches(
+    patches: PatchDataset, batches: Sequence[Sequence[int]], epoch: int, workers: int
+) -> Iterator[Patch]:
+    """Yield batches of an epoch's patches.
+
+    Args:
+        patches: of the epoch.
+        batches: indices of the patches of each batch.
+        epoch: counted from 0.
+        workers: processes that prepare patches; 0: this one.
+    """
+    # A generator of its own: the loader would draw from the one that dropout uses.
+    own = torch.Generator().manual_seed(epoch)
+    loader = DataLoader(patches, batch_sampler=batches, num_workers=workers, generator=own)
+    return iter(loader)
 
 
 def cut(array: AnyArray, row: int, col: int, size: int, fill: float) -> AnyArray:

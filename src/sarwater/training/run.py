@@ -9,24 +9,36 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from itertools import repeat
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
-from sarwater import __version__
 from sarwater.config import Strategy, TrainSettings, write_settings
 from sarwater.datasets.manifest import Manifest
 from sarwater.errors import DataError, ModelError
 from sarwater.evaluation.counts import ThresholdCounts
-from sarwater.models.bundle import Bundle, ModelInfo, save_bundle
+from sarwater.models.bundle import save_bundle
 from sarwater.progress import Step, step
+from sarwater.training.adapter import Adapter
 from sarwater.training.checkpoint import Progress, save_checkpoint
 from sarwater.training.data import prepare
 from sarwater.training.folder import RunFolder
 from sarwater.training.learner import averaged, build_learner, patch_losses
-from sarwater.training.patches import Patch, PatchDataset, batch_indices, steps_per_epoch
+from sarwater.training.outcome import (
+    best_bundle,
+    summary_of,
+    target_threshold,
+    with_threshold,
+)
+from sarwater.training.patches import (
+    Patch,
+    PatchDataset,
+    batch_indices,
+    load_batches,
+    steps_per_epoch,
+)
 from sarwater.training.processes import build_fabric, gather, share_buffers, sum_counts
 from sarwater.training.schedules import Schedule, build_optimizer
 from sarwater.training.stop_signals import stop_signals
@@ -36,8 +48,21 @@ from sarwater.training.validation import ChipCounter, Validation, summarize
 class Run:
     """One training run in one process (of possibly several)."""
 
-    def __init__(self, settings: TrainSettings, manifest: Manifest, folder: RunFolder) -> None:
-        """Read and check the data, build network, loss, optimizer and schedule."""
+    def __init__(
+        self,
+        settings: TrainSettings,
+        manifest: Manifest,
+        folder: RunFolder,
+        target: Manifest | None = None,
+    ) -> None:
+        """Read and check the data, build network, loss, optimizer and schedule.
+
+        Args:
+            settings: everything that can be chosen.
+            manifest: of the source.
+            folder: what is written.
+            target: of the target, whose labels are not read; None trains on the source alone.
+        """
         self.settings = settings
         self.folder = folder
         chosen = settings.run
@@ -51,10 +76,15 @@ class Run:
             settings.optimization.batch_size,
             self.fabric.world_size,
         )
+        self.adapter = (
+            Adapter(settings, target, self.data, self.fabric, self.steps) if target else None
+        )
         torch.manual_seed(chosen.seed)
-        learner = build_learner(settings, self.data)
+        learner = build_learner(settings, self.data, self.adapter.names if self.adapter else None)
         optimizer = build_optimizer(
-            learner.network, learner.loss.optimizer_groups(), settings.optimization
+            nn.ModuleList([learner.network, learner.alignments]),
+            learner.loss.optimizer_groups(),
+            settings.optimization,
         )
         self.schedule = Schedule(
             optimizer, settings.optimization, self.steps * settings.optimization.epochs
@@ -89,12 +119,12 @@ class Run:
             while self.progress.epoch < chosen.epochs and not self._is_stale():
                 self._train_epoch(bar)
                 self._close_epoch()
-        if self.fabric.is_global_zero:
-            self._finish()
+        self._finish()
         self.fabric.barrier()
 
     def _train_epoch(self, bar: Step) -> None:
         progress = self.progress
+        adapter = self.adapter
         patches = PatchDataset(
             self.data.train,
             self.data.sampler,
@@ -102,23 +132,28 @@ class Run:
             self.data.normalizer,
             self.data.groups,
             self.settings.augmentation,
+            adapter.source_domains if adapter else None,
         )
         if progress.step == 0:
             shown = self.steps * self._joint_batch
             report = self.data.sampler.report(patches.drawn[:shown], *patches.label_counts(shown))
             progress.sampling.append({"epoch": progress.epoch, **report})
         self.learner.train()
-        for batch in self._batches(patches):
-            loss = self._step(batch)
+        beside = adapter.batches(progress.epoch, progress.step) if adapter else repeat(None)
+        for batch, other in zip(self._batches(patches), beside, strict=False):
+            loss = self._step(batch, other)
             progress.step += 1
             bar.advance(note=f"epoch {progress.epoch + 1}  loss {loss:.4f}  {self._best_note()}")
             self._maybe_save()
 
-    def _step(self, batch: Patch) -> float:
+    def _step(self, batch: Patch, other: Patch | None) -> float:
         image = batch["image"].to(self.fabric.device, memory_format=torch.channels_last)
         target = batch["target"].to(self.fabric.device)
-        total, logits, parts = self.learner(image, target)
-        self.fabric.backward(total)
+        beside = None
+        if self.adapter is not None and other is not None:
+            beside = self.adapter.join(batch, other, self.average, self.progress)
+        learned = self.learner(image, target, beside)
+        self.fabric.backward(learned.total)
         clip = self.settings.optimization.clip_norm
         if clip is not None:
             try:
@@ -141,17 +176,18 @@ class Run:
             self.average.update_parameters(self.bare.network)
         if self.settings.patches.strategy == Strategy.HARD:
             # [process, patch], which in a row is the order of one process on the joint batch.
-            losses = gather(self.fabric, patch_losses(logits.detach(), target))
+            losses = gather(self.fabric, patch_losses(learned.logits.detach(), target))
             places = gather(self.fabric, batch["place"])
             self.progress.seen.append((places.reshape(-1), losses.reshape(-1)))
-        value = float(total.detach())
+        value = float(learned.total.detach())
         if not math.isfinite(value):
             raise DataError(
                 f"the loss became {value} in epoch {self.progress.epoch + 1}, step "
                 f"{self.progress.step + 1}; lower optimization.learning_rate"
             )
         sums = self.progress.sums
-        for name, part in {"loss": total, **parts}.items():
+        accuracies = {f"accuracy_{name}": value for name, value in learned.accuracies.items()}
+        for name, part in {"loss": learned.total, **learned.parts, **accuracies}.items():
             sums[name] = sums.get(name, 0.0) + float(part.detach())
         return value
 
@@ -166,24 +202,33 @@ class Run:
         if self.bare.loss.learned is not None:
             row |= {f"c_{name}": c for name, c in self.bare.loss.learned.values().items()}
         row |= {f"val_{k}": v for k, v in asdict(found).items() if isinstance(v, float)}
+        chosen: dict[str, Any] = {}
+        if self.adapter is not None:
+            seen = self.adapter.observe(network)
+            chosen = target_threshold(self.settings, seen, found.threshold)
+            progress.pseudo_threshold = chosen["threshold"]
+            row |= {f"target_{k}": float(v) for k, v in chosen.items() if k != "criterion"}
         progress.history.append(row)
         self.schedule.after_epoch(score)
         progress.stale += 1
-        if progress.best is None or score > progress.best["score"]:
+        keeps_last = self.adapter is not None and self.settings.adaptation.select == "last"
+        if progress.best is None or keeps_last or score > progress.best["score"]:
             weights = {name: t.detach().cpu().clone() for name, t in network.state_dict().items()}
             progress.best = {
                 "score": score,
                 "epoch": progress.epoch + 1,
                 "validation": asdict(found),
                 "weights": weights,
+                "target": chosen,
             }
             progress.stale = 0
         progress.start_next_epoch()
         # The checkpoint comes last: a run that is killed before it writes these once more.
         if self.fabric.is_global_zero:
             self.folder.log(progress.history, progress.sampling)
-            if progress.stale == 0:
-                save_bundle(self.folder.bundle, self._bundle(), overwrite=True)
+            if progress.stale == 0 and progress.best is not None:
+                bundle = best_bundle(self.settings, self.data, progress.best, self.adapter)
+                save_bundle(self.folder.bundle, bundle, overwrite=True)
         self._save()
 
     def _validate(self, network: nn.Module) -> Validation:
@@ -212,15 +257,11 @@ class Run:
             self.fabric.global_rank,
             self.fabric.world_size,
         )
-        # A generator of its own: the loader would draw from the one that dropout uses.
-        own = torch.Generator().manual_seed(self.progress.epoch)
-        return iter(
-            DataLoader(
-                patches,
-                batch_sampler=batches[self.progress.step :],
-                num_workers=self.settings.run.workers,
-                generator=own,
-            )
+        return load_batches(
+            patches,
+            batches[self.progress.step :],
+            self.progress.epoch,
+            self.settings.run.workers,
         )
 
     def _maybe_save(self) -> None:
@@ -243,6 +284,7 @@ class Run:
             cuda_random = list(gather(self.fabric, torch.cuda.get_rng_state(device)))
         state = {
             "manifest": self.data.description["manifest_sha256"],
+            "target": self.adapter.data.hash if self.adapter else None,
             "world_size": self.fabric.world_size,
             "learner": self.bare.state_dict(),
             "average": self.average.state_dict() if self.average is not None else None,
@@ -269,6 +311,10 @@ class Run:
                 f"the chips of the manifest have changed since {self.folder.path} was started: "
                 "resume with the manifest of then, or start a new run"
             )
+        if state.get("target") != (self.adapter.data.hash if self.adapter else None):
+            raise ModelError(
+                f"{self.folder.path} was started with another target: resume with that one"
+            )
         if state["world_size"] != self.fabric.world_size:
             raise ModelError(
                 f"{self.folder.path} ran in {state['world_size']} processes, this is "
@@ -290,44 +336,20 @@ class Run:
         if state["cuda_random"] and device.type == "cuda":
             torch.cuda.set_rng_state(state["cuda_random"][rank].clone(), device)
 
-    def _bundle(self) -> Bundle:
-        best, data = self.progress.best, self.data
-        assert best is not None
-        found = best["validation"]
-        info = ModelInfo(
-            version=__version__,
-            classes=data.classes,
-            bands=data.bands,
-            units=data.units,
-            normalization=data.normalizer,
-            patch_size=self.settings.patches.size,
-            architecture=self.settings.model.architecture,
-            threshold=found["threshold"],
-            threshold_criterion=found["criterion"],
-            pixel_size=data.pixel_size,
-            scores={"epoch": best["epoch"], **found},
-            data=data.description,
-        )
-        return Bundle(info, best["weights"])
-
     def _finish(self) -> None:
-        best = self.progress.best
+        best, adapter = self.progress.best, self.adapter
         assert best is not None
-        digest = save_bundle(self.folder.bundle, self._bundle(), overwrite=True)
-        self.folder.summarize(
-            {
-                "model_sha256": digest,
-                "epochs": self.progress.epoch,
-                "best_epoch": best["epoch"],
-                "validation": best["validation"],
-                "data": self.data.description,
-                "seconds": round(self.progress.seconds, 1),
-                "device": str(self.fabric.device),
-                "processes": self.fabric.world_size,
-                "threads": torch.get_num_threads(),
-                "versions": {"sarwater": __version__, "torch": torch.__version__},
-            }
-        )
+        bundle = best_bundle(self.settings, self.data, best, adapter)
+        if adapter is not None and self.settings.adaptation.adabn:
+            bundle = adapter.reestimate(bundle)
+            seen = adapter.observe(bundle.build().to(self.fabric.device))
+            best["target"] = target_threshold(self.settings, seen, best["validation"]["threshold"])
+            bundle = with_threshold(bundle, best["target"])
+        if self.fabric.is_global_zero:
+            digest = save_bundle(self.folder.bundle, bundle, overwrite=True)
+            self.folder.summarize(
+                summary_of(self.progress, self.data, self.fabric, digest, adapter)
+            )
 
     @property
     def _joint_batch(self) -> int:

@@ -159,15 +159,15 @@ class Sampler:
             np.clip(col + jitter[1], 0, self.places.last_col[drawn]),
         )
 
-    def accepts(self, valid: BoolArray, target: ByteArray) -> bool:
-        """Whether a patch has labelled valid pixels, and few enough without data.
+    def accepts(self, valid: BoolArray, usable: BoolArray) -> bool:
+        """Whether a patch has pixels to learn from, and few enough without data.
 
         Args:
             valid: [row, col] of the whole patch.
-            target: [row, col] class indices, ``IGNORE`` where unlabelled.
+            usable: [row, col], labelled pixels, or all where the patch needs no labels.
         """
         enough = bool(valid.mean() >= 1 - self.settings.max_nodata)
-        return enough and bool((valid & (target != IGNORE)).any())
+        return enough and bool((valid & usable).any())
 
     def observe(self, drawn: IntArray, losses: DoubleArray) -> None:
         """Remember the losses of patches, in the order in which they were shown."""

@@ -13,7 +13,12 @@ from sarwater.training.run import Run
 
 
 def train(
-    settings: TrainSettings, manifest: Manifest, out: Path, *, overwrite: bool = False
+    settings: TrainSettings,
+    manifest: Manifest,
+    out: Path,
+    *,
+    target: Manifest | None = None,
+    overwrite: bool = False,
 ) -> RunFolder:
     """Train a model and leave a run folder with one bundle in it.
 
@@ -21,6 +26,7 @@ def train(
         settings: everything that can be chosen.
         manifest: chips with their splits.
         out: the run folder, which must not exist yet.
+        target: adapt to these chips or scenes, whose labels are not read.
         overwrite: replace an existing one.
 
     Raises:
@@ -30,13 +36,13 @@ def train(
     """
     if _is_first_process():
         refuse_existing(out, overwrite=overwrite, folder=True)
-    run = Run(settings, manifest, RunFolder(out))
+    run = Run(settings, manifest, RunFolder(out), target)
     run.start(overwrite=overwrite)
     run.fit()
     return run.folder
 
 
-def resume(manifest: Manifest, out: Path) -> RunFolder:
+def resume(manifest: Manifest, out: Path, target: Manifest | None = None) -> RunFolder:
     """Go on with a run from its last checkpoint, under the settings that it was started with.
 
     Raises:
@@ -46,7 +52,7 @@ def resume(manifest: Manifest, out: Path) -> RunFolder:
     settings = folder.read_settings()
     # The checkpoint holds all weights: those that the run began with may be gone by now.
     model = settings.model.model_copy(update={"init": None, "encoder_weights": None})
-    run = Run(settings.model_copy(update={"model": model}), manifest, folder)
+    run = Run(settings.model_copy(update={"model": model}), manifest, folder, target)
     state = load_checkpoint(folder.checkpoint)
     try:
         run.restore(state)

@@ -12,9 +12,10 @@ from sarwater.engines.torch_engine import TorchEngine
 from sarwater.errors import DataError
 from sarwater.evaluation.counts import ThresholdCounts, count
 from sarwater.evaluation.scores import average_precision, choose_threshold, curve
+from sarwater.normalize import BandStatistics
 from sarwater.prediction import predict_image, water_probability
 from sarwater.training.data import TrainingData
-from sarwater.types import IGNORE
+from sarwater.types import IGNORE, BoolArray, FloatArray
 
 
 @dataclass(frozen=True)
@@ -36,18 +37,42 @@ class Validation:
     average_precision: float
 
 
-class ChipCounter:
-    """Predicts validation chips as mapping would, and counts labelled valid pixels."""
+class ChipPredictor:
+    """Predicts chips as mapping would, with a network that is still being trained."""
 
     def __init__(self, network: nn.Module, data: TrainingData) -> None:
         """Make a float32 copy of the network ready; the network itself stays as it is.
 
         Args:
             network: maps normalized patches to logits.
-            data: chips, statistics and patch size.
+            data: normalization, patch size and classes.
         """
         device = next(network.parameters()).device
         self._engine = TorchEngine(copy.deepcopy(network).float(), device=str(device))
+        self._data = data
+
+    def water(
+        self, image: FloatArray, valid: BoolArray, group: BandStatistics | None
+    ) -> FloatArray:
+        """Return the water probability [row, col] of an image, 0 where not valid."""
+        data = self._data
+        probability = predict_image(
+            image,
+            valid,
+            self._engine,
+            data.sampler.settings.size,
+            classes=len(data.classes),
+            normalize=lambda part, usable: data.normalizer.apply(part, usable, group),
+        )
+        return water_probability(probability)
+
+
+class ChipCounter:
+    """Predicts validation chips, and counts labelled valid pixels."""
+
+    def __init__(self, network: nn.Module, data: TrainingData) -> None:
+        """Make a copy of the network ready for the validation chips of the data."""
+        self._predictor = ChipPredictor(network, data)
         self._data = data
 
     def count(self, index: int) -> ThresholdCounts:
@@ -55,19 +80,10 @@ class ChipCounter:
         data = self._data
         chip, record = data.val[index], data.val.records[index]
         assert chip.target is not None
-        name = data.normalizer.group_of(record.domain, record.scene, record.id)
-        group = data.groups.get(name)
-        probability = predict_image(
-            chip.image,
-            chip.valid,
-            self._engine,
-            data.sampler.settings.size,
-            classes=len(data.classes),
-            normalize=lambda image, valid: data.normalizer.apply(image, valid, group),
-        )
+        probability = self._predictor.water(chip.image, chip.valid, data.group_of(record))
         is_water = (chip.target != 0) & (chip.target != IGNORE)
         counted = chip.valid & (chip.target != IGNORE)
-        return count(water_probability(probability), is_water, counted)
+        return count(probability, is_water, counted)
 
 
 def summarize(counts: ThresholdCounts, criterion: str) -> Validation:

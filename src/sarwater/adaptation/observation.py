@@ -1,0 +1,92 @@
+"""What can be said of a network on images without labels."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sarwater.adaptation.separation import (
+    BackscatterByProbability,
+    Separation,
+    filtered_decibels,
+    separating_threshold,
+)
+from sarwater.evaluation.counts import BINS, THRESHOLDS
+from sarwater.types import BoolArray, Chip, FloatArray, Units
+
+DoubleArray = NDArray[np.float64]
+
+
+class Observation:
+    """Sums over predicted images: probabilities, their entropy, and backscatter; additive."""
+
+    def __init__(self, bands: int) -> None:
+        """Start without pixels."""
+        self.histogram: DoubleArray = np.zeros(BINS)
+        """Pixels by bin of water probability."""
+        self._entropy: DoubleArray = np.zeros(1)
+        self._backscatter = BackscatterByProbability(bands)
+        self._units = Units.OTHER
+
+    def add(self, chip: Chip, probability: FloatArray) -> None:
+        """Add an image and its water probability [row, col]."""
+        values = probability[chip.valid]
+        self._units = chip.units
+        self.histogram += np.bincount(
+            np.searchsorted(THRESHOLDS, values, side="right"), minlength=BINS
+        )
+        self._entropy += binary_entropy(values).sum(dtype=np.float64)
+        quiet, inside = filtered_decibels(chip.image, chip.valid, chip.units)
+        self._backscatter.add(quiet, inside, probability)
+
+    def arrays(self) -> Iterator[DoubleArray]:
+        """Yield what adds up over processes."""
+        yield self.histogram
+        yield self._entropy
+        yield from self._backscatter.arrays()
+
+    def set_arrays(self, arrays: Iterable[DoubleArray]) -> None:
+        """Replace the sums by those of all processes."""
+        for own, total in zip(self.arrays(), arrays, strict=True):
+            own[...] = total
+
+    @property
+    def entropy(self) -> float:
+        """Mean entropy of the water probability in bits, 0 (sure) ... 1; nan without pixels."""
+        return float(self._entropy[0] / self.histogram.sum()) if self.histogram.any() else np.nan
+
+    def water_share(self, threshold: float) -> float:
+        """Share of the pixels at or above a threshold, 0 ... 1; nan without pixels."""
+        total = self.histogram.sum()
+        return float(self.histogram[round(threshold * 1000) :].sum() / total) if total else np.nan
+
+    def separation(self) -> Separation | None:
+        """Return the threshold at which the backscatter separates best, if any does."""
+        return separating_threshold(
+            self._backscatter, water_is_darker=self._units is not Units.OTHER
+        )
+
+
+def binary_entropy(probability: FloatArray) -> FloatArray:
+    """Return -p log2 p - (1 - p) log2 (1 - p).
+
+    >>> binary_entropy(np.float32([0, 0.5, 1])).tolist()
+    [0.0, 1.0, 0.0]
+    """
+    p = np.clip(probability, np.float32(1e-7), np.float32(1 - 1e-7))
+    entropy = -p * np.log2(p) - (1 - p) * np.log2(1 - p)
+    return np.where((probability <= 0) | (probability >= 1), np.float32(0), entropy)
+
+
+def agreement(one: FloatArray, other: FloatArray, valid: BoolArray, threshold: float) -> float:
+    """Return the intersection over union of the water of two predictions; 1 without any water.
+
+    Args:
+        one: water probability [row, col].
+        other: of the same pixels.
+        valid: pixels that count.
+        threshold: from which a pixel is water.
+    """
+    first, second = (p[valid] >= np.float32(threshold) for p in (one, other))
+    union = int((first | second).sum())
+    return int((first & second).sum()) / union if union else 1.0

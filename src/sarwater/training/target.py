@@ -1,0 +1,189 @@
+"""The target of an adaptation: chips or whole scenes without labels, as the network takes them.
+
+Labels that lie beside the images are dropped before anything is read: none of them is opened.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sarwater.config import PatchSettings, Strategy, TrainSettings
+from sarwater.datasets.manifest import ChipRecord, Manifest
+from sarwater.errors import DataError
+from sarwater.normalization_kinds import Normalization
+from sarwater.normalize import BandStatistics, Normalizer, RunningStatistics
+from sarwater.progress import track
+from sarwater.raster import Scene, read_header
+from sarwater.training.data import TrainingData, rows_hash
+from sarwater.training.patches import ChipCache
+from sarwater.training.sampling import Places, Sampler, places_of
+from sarwater.types import Chip, Units
+from sarwater.units import can_convert, convert
+
+_TILE = 1024
+"""Side in pixels of the parts in which larger images are read."""
+
+
+@dataclass(frozen=True, eq=False)
+class TargetData:
+    """What is known of the target before the first step."""
+
+    chips: ChipCache
+    """Chips, and parts of larger images; none has labels."""
+    sampler: Sampler
+    groups: dict[str, BandStatistics]
+    """Statistics by domain or scene, where the normalization needs them."""
+    pooled: BandStatistics
+    """Statistics of all pixels together."""
+    normalizer: Normalizer
+    """The source's, in the units of the target's values as they are read."""
+    domains: tuple[str, ...]
+    records: tuple[ChipRecord, ...]
+    """The rows, without labels."""
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of what the rows say."""
+        return rows_hash(self.records)
+
+    def group_of(self, record: ChipRecord) -> BandStatistics | None:
+        """Return the statistics of a chip's domain or scene, None where none are needed."""
+        return self.groups.get(self.normalizer.group_of(record.domain, record.scene, record.id))
+
+    def sample(self, pixels: float) -> tuple[int, ...]:
+        """Return chips, spread over the target, of about so many pixels; always the same ones."""
+        chosen: list[int] = []
+        seen = 0
+        for index in np.random.default_rng(0).permutation(len(self.chips.records)):
+            if seen >= pixels:
+                break
+            chip = self.chips[int(index)]
+            if chip.valid.any():
+                chosen.append(int(index))
+                seen += chip.valid.size
+        return tuple(sorted(chosen))
+
+
+def without_labels(manifest: Manifest) -> Manifest:
+    """Return the manifest with no label file in it."""
+    return replace(manifest, records=tuple(replace(one, labels=(), codes=()) for one in manifest))
+
+
+def prepare_target(
+    settings: TrainSettings, manifest: Manifest, source: TrainingData, patches: int
+) -> TargetData:
+    """Read every image of the target once, with a progress bar, and check that it fits the source.
+
+    Args:
+        settings: of the run.
+        manifest: of the target; labels are not read.
+        source: what the network is trained on.
+        patches: an epoch.
+
+    Raises:
+        ManifestError: a split or a domain that is not there.
+        DataError: no chip, bands that the source has and the target lacks, or units that cannot be
+            made the source's under a normalization that needs it.
+        RasterError: a file cannot be read.
+    """
+    chosen = settings.adaptation
+    part = without_labels(manifest).select(
+        split=chosen.target_splits, domains=chosen.target_domains
+    )
+    if not part.records:
+        raise DataError(f"{manifest.path or 'the target'} has no chip to adapt to")
+    reader = _Reader(part.records, source, settings.normalization.kind)
+    chips = ChipCache(reader.rows, settings.data.cache_gb, reader)
+    normalizer = replace(source.normalizer, units=reader.units)
+    size = settings.patches.size
+    pooled = RunningStatistics()
+    groups: dict[str, RunningStatistics] = {}
+    places: list[Places] = []
+    for index in track(range(len(chips.records)), "reading target", len(chips.records)):
+        chip, record = chips[index], chips.records[index]
+        places.append(places_of(index, np.zeros(chip.valid.shape, np.uint8), chip.valid, size))
+        if not chip.valid.any():
+            continue
+        pooled.add(chip.image, chip.valid)
+        if normalizer.needs_group:
+            group = normalizer.group_of(record.domain, record.scene, record.id)
+            groups.setdefault(group, RunningStatistics()).add(chip.image, chip.valid)
+    drawn = PatchSettings(
+        size=size,
+        strategy=Strategy.UNIFORM,
+        per_epoch=patches,
+        max_nodata=settings.patches.max_nodata,
+    )
+    return TargetData(
+        chips,
+        Sampler(Places.join(places), drawn, settings.run.seed),
+        {name: sums.result() for name, sums in groups.items()},
+        pooled.result(),
+        normalizer,
+        part.domains,
+        part.records,
+    )
+
+
+class _Reader:
+    """Reads the target's images, large ones by parts, in the source's bands and units."""
+
+    def __init__(
+        self, records: Sequence[ChipRecord], source: TrainingData, kind: Normalization
+    ) -> None:
+        self._bands = source.bands
+        self.units = _units(records, source, kind)
+        self._windows: list[tuple[int, int, int, int]] = []
+        rows: list[ChipRecord] = []
+        for record in records:
+            _check_bands(record, source.bands)
+            grid = read_header(record.images[0]).grid
+            for row in range(0, grid.height, _TILE):
+                for col in range(0, grid.width, _TILE):
+                    height, width = min(_TILE, grid.height - row), min(_TILE, grid.width - col)
+                    self._windows.append((row, col, height, width))
+                    rows.append(record)
+        self.rows = tuple(rows)
+
+    def __call__(self, index: int) -> Chip:
+        record, window = self.rows[index], self._windows[index]
+        with Scene(
+            record.images, bands=record.bands, units=record.units, nodata=record.nodata
+        ) as scene:
+            image, valid = scene.read(*window, bands=scene.band_indices(self._bands))
+            grid = scene.grid.window(*window)
+        if record.units != self.units:
+            image = np.where(valid, convert(image, record.units, self.units), np.float32(0))
+        return Chip(record.id, record.domain, self._bands, self.units, image, valid, None, grid)
+
+
+def _units(records: Sequence[ChipRecord], source: TrainingData, kind: Normalization) -> Units:
+    """Return the units in which the target is read: the source's wherever that can be."""
+    found = sorted({record.units for record in records})
+    if all(can_convert(units, source.units) for units in found):
+        return source.units
+    own = (Normalization.DOMAIN, Normalization.SCENE, Normalization.PATCH)
+    if kind in own and len(found) == 1:
+        return found[0]
+    listed = ", ".join(units.value for units in found)
+    raise DataError(
+        f"the target's values are in units {listed}, the source's in {source.units.value}, and one "
+        "cannot be computed from the other without the sensor's calibration; "
+        + (
+            "take targets of one unit"
+            if kind in own
+            else "set normalization.kind to domain, which takes each side's own statistics"
+        )
+    )
+
+
+def _check_bands(record: ChipRecord, bands: Sequence[str]) -> None:
+    there = {band.lower() for band in record.bands}
+    missing = [band for band in bands if band.lower() not in there]
+    if missing:
+        raise DataError(
+            f"target chip '{record.id}' has the bands {', '.join(record.bands)}, the source "
+            f"{', '.join(bands)}: {', '.join(missing)} is missing; take the source's model of "
+            "bands that both have, or name the target's bands in the manifest"
+        )
