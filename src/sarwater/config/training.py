@@ -83,6 +83,9 @@ class AugmentationSettings(SettingsBase):
     """Standard deviation in dB of a gain common to all bands; 0: off."""
     band_gain_db: float = Field(0.0, ge=0, le=20)
     """Standard deviation in dB of a gain of each band by itself; 0: off."""
+    contrast: float = Field(0.0, ge=0, le=1)
+    """Standard deviation of the logarithm of a factor on each band's deviations from its mean in
+    the patch, in dB; 0: off."""
     speckle_looks: float | None = Field(None, gt=0)
     """Equivalent number of looks of extra multiplicative speckle; none by default."""
 

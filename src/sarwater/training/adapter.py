@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -72,8 +73,13 @@ class Adapter:
         self.source_domains = {name: index for index, name in enumerate(source_domains)}
         self._sample = self.data.sample(chosen.sample_mpx * 1e6)
 
-    def batches(self, epoch: int, step: int) -> Iterator[Patch]:
-        """Yield the target's batches of an epoch from a step on; the same ones after resuming."""
+    def batches(self, epoch: int, step: int) -> Iterator[Patch | None]:
+        """Yield the target's batches of an epoch from a step on; the same ones after resuming.
+
+        None where no method has a loss: the target is then seen by nothing that learns.
+        """
+        if not self._settings.adaptation.losses:
+            return repeat(None)
         count = len(self.names.source)
         patches = PatchDataset(
             self.data.chips,
@@ -95,7 +101,7 @@ class Adapter:
         teacher: AveragedModel | None,
         progress: Progress,
     ) -> TargetBatch:
-        """Put a batch of the target beside one of the source.
+        """Put a batch of the target beside one of the source, and mix the two for self-training.
 
         Args:
             source: batch, on the CPU.

@@ -17,12 +17,14 @@ def augment(
     settings: AugmentationSettings,
     random: np.random.Generator,
 ) -> tuple[FloatArray, BoolArray, ByteArray]:
-    """Flip, turn, and change gain and speckle of a square patch as the settings say.
+    """Flip, turn, and change contrast, gain and speckle of a square patch as the settings say.
 
     Gain and speckle are multiplicative on linear power: x' = x g s with 10 log10 g normal of the
     given standard deviation and s gamma distributed with mean 1 and variance 1/looks (Goodman
     1976). In dB they add, amplitudes take the square root, and 8-bit values are taken as 30 dB
-    over 0 ... 255 and stay within it. Images that are no radar (units ``other``) keep their values.
+    over 0 ... 255 and stay within it. Contrast comes first: in dB each band's deviations from its
+    mean over the valid pixels are multiplied by exp(c), c normal. Images that are no radar (units
+    ``other``) keep their values.
 
     Args:
         image: [band, row, col] in ``units``.
@@ -37,12 +39,16 @@ def augment(
     if settings.flips:
         flips = (bool(random.integers(2)), bool(random.integers(2)))
     changed = _place(image, turns, flips)
+    usable = _place(valid, turns, flips)
     decibel = _decibels(changed.shape, settings, random)
+    if settings.contrast and units != Units.OTHER:
+        stretched = _stretch(changed, usable, units, settings.contrast, random)
+        decibel = stretched if decibel is None else decibel + stretched
     if decibel is not None:
-        changed = np.where(_place(valid, turns, flips), _amplify(changed, decibel, units), 0)
+        changed = np.where(usable, _amplify(changed, decibel, units), 0)
     return (
         np.ascontiguousarray(changed, np.float32),
-        np.ascontiguousarray(_place(valid, turns, flips)),
+        np.ascontiguousarray(usable),
         np.ascontiguousarray(_place(target, turns, flips)),
     )
 
@@ -66,6 +72,29 @@ def _decibels(
         decibel = 10 * np.log10(np.maximum(speckle, np.float32(1e-6)))
         change = decibel if change is None else change + decibel
     return change
+
+
+def _stretch(
+    image: AnyArray, valid: BoolArray, units: Units, deviation: float, random: np.random.Generator
+) -> FloatArray:
+    """Return the change in dB that stretches each band about its mean."""
+    factors = np.expm1(random.normal(0, deviation, image.shape[0])).astype(np.float32)
+    logarithm = _in_decibels(image, units)
+    change = np.zeros(image.shape, np.float32)
+    for band, factor in enumerate(factors):
+        values = logarithm[band][valid]
+        if values.size:
+            change[band] = factor * (logarithm[band] - values.mean())
+    return change
+
+
+def _in_decibels(image: AnyArray, units: Units) -> AnyArray:
+    if units == Units.BYTE:
+        return np.asarray(image / np.float32(_BYTE_COUNTS_PER_DB))
+    if units == Units.DB:
+        return image
+    scale = 10 if units == Units.LINEAR else 20
+    return np.asarray(scale * np.log10(np.maximum(image, np.float32(1e-6))))
 
 
 def _amplify(image: FloatArray, decibel: FloatArray, units: Units) -> AnyArray:

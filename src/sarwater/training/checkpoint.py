@@ -1,11 +1,12 @@
 """Checkpoints of a training run: whole or not at all, and opened without running code."""
 
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sarwater.errors import ModelError, OutputError
 from sarwater.evaluation.counts import ThresholdCounts
@@ -42,6 +43,36 @@ class Progress:
     """Water probability at which pseudo-labels divide."""
     seconds: float = 0.0
     """Time spent, by all sessions of the run."""
+
+    def judge(
+        self,
+        score: float,
+        validation: dict[str, Any],
+        network: nn.Module,
+        target: dict[str, Any],
+        *,
+        always: bool,
+    ) -> None:
+        """Keep the network where it is the best so far.
+
+        Args:
+            score: by which checkpoints are chosen; the higher the better.
+            validation: what it reaches on the source.
+            network: whose weights are copied.
+            target: threshold and signals on the target, where there is one.
+            always: keep it although a former one was better.
+        """
+        self.stale += 1
+        if self.best is not None and not always and score <= self.best["score"]:
+            return
+        self.best = {
+            "score": score,
+            "epoch": self.epoch + 1,
+            "validation": validation,
+            "weights": {k: t.detach().cpu().clone() for k, t in network.state_dict().items()},
+            "target": target,
+        }
+        self.stale = 0
 
     def start_next_epoch(self) -> None:
         """Forget what belonged to the epoch that ended."""
@@ -88,3 +119,34 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict) or state.get("format") != _FORMAT:
         raise ModelError(f"{path} is no checkpoint of this version of sarwater")
     return state
+
+
+def check_belongs(
+    state: Mapping[str, Any], expected: Mapping[str, Any], run: Path, settings: Path
+) -> None:
+    """Check that a checkpoint was written by the run that is to go on.
+
+    Args:
+        state: of the checkpoint.
+        expected: ``manifest`` and ``target`` (hashes; None without a target), ``world_size``.
+        run: the folder, for the message.
+        settings: its file of settings, for the message.
+
+    Raises:
+        ModelError: it belongs to other chips or another number of processes.
+    """
+    for part, name in (("manifest", "manifest"), ("target", "target's manifest")):
+        if state.get(part) == expected[part]:
+            continue
+        if not state.get(part) or not expected[part]:
+            had = "with" if state.get(part) else "without"
+            raise ModelError(f"{run} was started {had} a target: resume it in the same way")
+        raise ModelError(
+            f"the chips of the {name} have changed since {run} was started: resume with the "
+            "manifest of then, or start a new run"
+        )
+    if state["world_size"] != expected["world_size"]:
+        raise ModelError(
+            f"{run} ran in {state['world_size']} processes, this is {expected['world_size']}: "
+            f"resume on as many devices, or name them in {settings} (run.devices)"
+        )

@@ -208,7 +208,7 @@ def batch_indices(steps: int, size: int, process: int, processes: int) -> list[l
 
 
 def load_batches(
-    patches: PatchDataset, batches: Sequence[Sequence[int]], epoch: int, workers: int
+    patches: PatchDataset, batches: Sequence[list[int]], epoch: int, workers: int
 ) -> Iterator[Patch]:
     """Yield batches of an epoch's patches.
 

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 
 from sarwater.config import Strategy, TrainSettings, write_settings
 from sarwater.datasets.manifest import Manifest
-from sarwater.errors import DataError, ModelError
+from sarwater.errors import DataError
 from sarwater.evaluation.counts import ThresholdCounts
 from sarwater.models.bundle import save_bundle
 from sarwater.progress import Step, step
 from sarwater.training.adapter import Adapter
-from sarwater.training.checkpoint import Progress, save_checkpoint
+from sarwater.training.checkpoint import Progress, check_belongs, save_checkpoint
 from sarwater.training.data import prepare
 from sarwater.training.folder import RunFolder
 from sarwater.training.learner import averaged, build_learner, patch_losses
@@ -106,6 +106,9 @@ class Run:
         if self.fabric.is_global_zero:
             self.folder.create(overwrite=overwrite)
             write_settings(self.settings, self.folder.settings)
+        if self.adapter is not None and self.settings.model.init is not None:
+            found = self.adapter.observe(self.bare.network).separation()
+            self.progress.pseudo_threshold = found.threshold if found else 0.5
         self._save()  # a run that is killed in its first minutes can be resumed too
         self.fabric.barrier()
 
@@ -210,18 +213,8 @@ class Run:
             row |= {f"target_{k}": float(v) for k, v in chosen.items() if k != "criterion"}
         progress.history.append(row)
         self.schedule.after_epoch(score)
-        progress.stale += 1
         keeps_last = self.adapter is not None and self.settings.adaptation.select == "last"
-        if progress.best is None or keeps_last or score > progress.best["score"]:
-            weights = {name: t.detach().cpu().clone() for name, t in network.state_dict().items()}
-            progress.best = {
-                "score": score,
-                "epoch": progress.epoch + 1,
-                "validation": asdict(found),
-                "weights": weights,
-                "target": chosen,
-            }
-            progress.stale = 0
+        progress.judge(score, asdict(found), network, chosen, always=keeps_last)
         progress.start_next_epoch()
         # The checkpoint comes last: a run that is killed before it writes these once more.
         if self.fabric.is_global_zero:
@@ -251,18 +244,10 @@ class Run:
         self.progress.seen = []  # once, also when the validation that follows is resumed
 
     def _batches(self, patches: PatchDataset) -> Iterator[Patch]:
-        batches = batch_indices(
-            self.steps,
-            self.settings.optimization.batch_size,
-            self.fabric.global_rank,
-            self.fabric.world_size,
-        )
-        return load_batches(
-            patches,
-            batches[self.progress.step :],
-            self.progress.epoch,
-            self.settings.run.workers,
-        )
+        size, fabric = self.settings.optimization.batch_size, self.fabric
+        batches = batch_indices(self.steps, size, fabric.global_rank, fabric.world_size)
+        rest = batches[self.progress.step :]
+        return load_batches(patches, rest, self.progress.epoch, self.settings.run.workers)
 
     def _maybe_save(self) -> None:
         minutes = self.settings.run.checkpoint_minutes
@@ -283,9 +268,7 @@ class Run:
         if device.type == "cuda":
             cuda_random = list(gather(self.fabric, torch.cuda.get_rng_state(device)))
         state = {
-            "manifest": self.data.description["manifest_sha256"],
-            "target": self.adapter.data.hash if self.adapter else None,
-            "world_size": self.fabric.world_size,
+            **self._identity,
             "learner": self.bare.state_dict(),
             "average": self.average.state_dict() if self.average is not None else None,
             "optimizer": self._bare_optimizer.state_dict(),
@@ -300,27 +283,21 @@ class Run:
             save_checkpoint(self.folder.checkpoint, state)
         self._saved_at = time.monotonic()
 
+    @property
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "manifest": self.data.description["manifest_sha256"],
+            "target": self.adapter.data.hash if self.adapter else None,
+            "world_size": self.fabric.world_size,
+        }
+
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from a checkpoint's state.
 
         Raises:
             ModelError: it belongs to other chips or another number of processes.
         """
-        if state["manifest"] != self.data.description["manifest_sha256"]:
-            raise ModelError(
-                f"the chips of the manifest have changed since {self.folder.path} was started: "
-                "resume with the manifest of then, or start a new run"
-            )
-        if state.get("target") != (self.adapter.data.hash if self.adapter else None):
-            raise ModelError(
-                f"{self.folder.path} was started with another target: resume with that one"
-            )
-        if state["world_size"] != self.fabric.world_size:
-            raise ModelError(
-                f"{self.folder.path} ran in {state['world_size']} processes, this is "
-                f"{self.fabric.world_size}: resume on as many devices, or name them in "
-                f"{self.folder.settings} (run.devices)"
-            )
+        check_belongs(state, self._identity, self.folder.path, self.folder.settings)
         self.bare.load_state_dict(state["learner"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
