@@ -1,7 +1,7 @@
 """Which adaptation carries a model to a region without labels, measured on real events.
 
-command:  python benchmarks/adaptation.py --data $SARWATER_DATA [--pairs NAME,..] [--methods NAME,..]
-          [--seeds 0,1,2] [--jobs 2] [--work runs/adaptation]; finished runs are skipped
+command:  python benchmarks/adaptation.py --data $SARWATER_DATA [--pairs NAME,..]
+          [--methods NAME,..] [--seeds 0,1,2] [--jobs 2] [--work DIR]; finished runs are skipped
 hardware: two CPU cores, about eight minutes a run and core; docs/adaptation.md says what it took
 result:   benchmarks/results/adaptation.json: a row a run, and a summary of the pairs
 """
@@ -274,7 +274,7 @@ def write_rows(rows: list[dict[str, Any]]) -> None:
     aside.write_text(
         json.dumps({"runs": rows}, separators=(",", ":")).replace('{"pair"', '\n{"pair"') + "\n"
     )
-    os.replace(aside, RESULTS)
+    aside.replace(RESULTS)
 
 
 def main() -> None:

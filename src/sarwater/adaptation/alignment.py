@@ -106,8 +106,8 @@ class Alignment(nn.Module):
         losses = F.cross_entropy(logits, wanted, reduction="none")
         hits = (logits.detach().argmax(dim=1) == wanted).float()
         of_domain = F.one_hot(sides.domain, len(self.weights)).to(data.dtype)
-        sums = [
-            of_domain.T @ (values * data).flatten(1).sum(dim=1)
+        sums = [  # no matrix product: autocast would take it in half precision
+            (of_domain * (values * data).flatten(1).sum(dim=1)[:, None]).sum(dim=0)
             for values in (losses, hits, torch.ones_like(data))
         ]
         loss, hit, cells = self.reduce(torch.stack(sums))

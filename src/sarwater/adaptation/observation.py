@@ -10,9 +10,10 @@ from sarwater.adaptation.separation import (
     Separation,
     filtered_decibels,
     separating_threshold,
+    separation_cost,
 )
 from sarwater.evaluation.counts import BINS, THRESHOLDS
-from sarwater.types import BoolArray, Chip, FloatArray, Units
+from sarwater.types import Chip, FloatArray, Units
 
 DoubleArray = NDArray[np.float64]
 
@@ -20,18 +21,17 @@ DoubleArray = NDArray[np.float64]
 class Observation:
     """Sums over predicted images: probabilities, their entropy, and backscatter; additive."""
 
-    def __init__(self, bands: int) -> None:
-        """Start without pixels."""
+    def __init__(self, bands: int, units: Units) -> None:
+        """Start without pixels, for images of so many bands in these units."""
         self.histogram: DoubleArray = np.zeros(BINS)
         """Pixels by bin of water probability."""
         self._entropy: DoubleArray = np.zeros(1)
         self._backscatter = BackscatterByProbability(bands)
-        self._units = Units.OTHER
+        self._units = units
 
     def add(self, chip: Chip, probability: FloatArray) -> None:
         """Add an image and its water probability [row, col]."""
         values = probability[chip.valid]
-        self._units = chip.units
         self.histogram += np.bincount(
             np.searchsorted(THRESHOLDS, values, side="right"), minlength=BINS
         )
@@ -66,6 +66,10 @@ class Observation:
             self._backscatter, water_is_darker=self._units is not Units.OTHER
         )
 
+    def separation_at(self, threshold: float) -> float | None:
+        """Return the cost of dividing the backscatter at a threshold; lower is better."""
+        return separation_cost(self._backscatter, threshold)
+
 
 def binary_entropy(probability: FloatArray) -> FloatArray:
     """Return -p log2 p - (1 - p) log2 (1 - p).
@@ -76,17 +80,3 @@ def binary_entropy(probability: FloatArray) -> FloatArray:
     p = np.clip(probability, np.float32(1e-7), np.float32(1 - 1e-7))
     entropy = -p * np.log2(p) - (1 - p) * np.log2(1 - p)
     return np.where((probability <= 0) | (probability >= 1), np.float32(0), entropy)
-
-
-def agreement(one: FloatArray, other: FloatArray, valid: BoolArray, threshold: float) -> float:
-    """Return the intersection over union of the water of two predictions; 1 without any water.
-
-    Args:
-        one: water probability [row, col].
-        other: of the same pixels.
-        valid: pixels that count.
-        threshold: from which a pixel is water.
-    """
-    first, second = (p[valid] >= np.float32(threshold) for p in (one, other))
-    union = int((first | second).sum())
-    return int((first & second).sum()) / union if union else 1.0

@@ -7,7 +7,6 @@ the one kept describes their backscatter best as two normal distributions.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +26,12 @@ _FEWEST = 1e-4
 
 _LOWEST = 0.005
 """Thresholds below this divide pixels that the network holds for land alike."""
+
+_CONSTANT = 1e-10
+"""Variance over squared mean up to which a band is constant but for rounding."""
+
+_REPEATED = 1e-8
+"""Variance, of standardized bands, up to which a direction follows from other bands."""
 
 _SMALLEST_VARIANCE = 1e-6
 """Share of the whole variance that is added to each class's, lest a constant one divides by 0."""
@@ -107,29 +112,48 @@ def separating_threshold(
     References:
         Kittler & Illingworth, Minimum error thresholding, Pattern Recognition 19 (1986) 41-47.
     """
-    total = sums.count.sum()
-    if total == 0:
+    cost, share, difference = _costs(sums)
+    allowed = np.flatnonzero(np.isfinite(cost) & (THRESHOLDS >= _LOWEST))
+    if not len(allowed):
         return None
+    best = int(allowed[cost[allowed].argmin()])
+    if best in (allowed[0], allowed[-1]) or (water_is_darker and difference[best] >= 0):
+        return None
+    return Separation((best + 1) / 1000, float(cost[best]), float(share[best]))
+
+
+def separation_cost(sums: BackscatterByProbability, threshold: float) -> float | None:
+    """Return J at a threshold (a multiple of .001); lower divides the backscatter better.
+
+    None where a class has less than a ten-thousandth of the pixels.
+    """
+    cost = _costs(sums)[0][round(threshold * 1000) - 1]
+    return float(cost) if np.isfinite(cost) else None
+
+
+def _costs(sums: BackscatterByProbability) -> tuple[DoubleArray, DoubleArray, DoubleArray]:
+    """Return J, the share of water, and how much brighter water is (mean of the bands) [999]."""
+    total = max(sums.count.sum(), 1)
     above = [array[::-1].cumsum(axis=0)[::-1][1:] for array in sums.arrays()]
     below = [array.cumsum(axis=0)[:-1] for array in sums.arrays()]
     share = above[0] / total
-    allowed = (share >= _FEWEST) & (1 - share >= _FEWEST) & (THRESHOLDS >= _LOWEST)
-    if not allowed.any():
-        return None
-    floor = _SMALLEST_VARIANCE * _covariance(*(array.sum(axis=0)[None] for array in sums.arrays()))
-    cost = np.full(len(THRESHOLDS), np.inf)
-    chosen = np.flatnonzero(allowed)
-    for counts, sign in ((above, share), (below, 1 - share)):
-        parts = [array[chosen] for array in counts]
-        weight = sign[chosen]
-        log_determinant = np.linalg.slogdet(_covariance(*parts) + floor)[1]
-        term = weight * log_determinant - 2 * weight * np.log(weight)
-        cost[chosen] = np.where(np.isinf(cost[chosen]), term, cost[chosen] + term)
-    best = int(cost.argmin())
-    difference = above[1][best] / above[0][best] - below[1][best] / below[0][best]
-    if best in (chosen[0], chosen[-1]) or (water_is_darker and difference.mean() >= 0):
-        return None
-    return Separation((best + 1) / 1000, float(cost[best]), float(share[best]))
+    cost, difference = np.full((2, len(share)), np.inf)
+    chosen = np.flatnonzero((share >= _FEWEST) & (below[0] / total >= _FEWEST))
+    if not len(chosen):
+        return cost, share, difference
+    axes, scale = _axes(*(array.sum(axis=0) for array in sums.arrays()))
+    if not axes.shape[1]:
+        return cost, share, difference
+    floor = _SMALLEST_VARIANCE * np.eye(axes.shape[1])
+    cost[chosen] = scale
+    for parts in (above, below):
+        part = [array[chosen] for array in parts]
+        weight = part[0] / total
+        log_determinant = np.linalg.slogdet(axes.T @ _covariance(*part) @ axes + floor)[1]
+        cost[chosen] += weight * log_determinant - 2 * weight * np.log(weight)
+    means = [parts[1][chosen] / parts[0][chosen, None] for parts in (above, below)]
+    difference[chosen] = (means[0] - means[1]).mean(axis=1)
+    return cost, share, difference
 
 
 def filtered_decibels(
@@ -154,12 +178,23 @@ def filtered_decibels(
     return quiet, inside
 
 
+def _axes(count: np.float64, sum_: DoubleArray, products: DoubleArray) -> tuple[DoubleArray, float]:
+    """Return axes [band, axis] along which the pixels vary, and 2 ln of what they divide by.
+
+    Bands become uncorrelated with variance 1; what is constant, or follows from other bands, has
+    no axis: its variance within a class is rounding, and its logarithm would decide everything.
+    """
+    covariance = _covariance(count[None], sum_[None], products[None])[0]
+    deviation = np.sqrt(np.diagonal(covariance).clip(min=0))
+    varies = deviation**2 > _CONSTANT * (sum_ / count) ** 2
+    inverse = np.divide(1, deviation, out=np.zeros_like(deviation), where=varies)
+    values, vectors = np.linalg.eigh(inverse[:, None] * covariance * inverse)
+    kept = values > _REPEATED
+    axes = inverse[:, None] * vectors[:, kept] / np.sqrt(values[kept])
+    scale = np.log(values[kept]).sum() + 2 * np.log(deviation[varies]).sum()
+    return axes, float(scale)
+
+
 def _covariance(count: DoubleArray, sum_: DoubleArray, products: DoubleArray) -> DoubleArray:
     mean = sum_ / count[:, None]
     return np.asarray(products / count[:, None, None] - mean[:, :, None] * mean[:, None, :])
-
-
-def describe(found: Separation | None) -> dict[str, Any]:
-    """Return a separation as plain data; None for each value without one."""
-    names = ("threshold", "score", "water_share")
-    return {name: getattr(found, name) if found else None for name in names}

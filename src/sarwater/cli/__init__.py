@@ -18,6 +18,7 @@ COMMANDS: dict[str, str] = {
     "mosaic": "join tiles named by row and column into one scene",
     "inspect": "look at the data before training",
     "train": "train a model",
+    "adapt": "carry a model to a region without labels",
     "evaluate": "score a model on labelled chips",
     "compare": "put evaluations side by side",
     "map": "map the water of whole scenes",

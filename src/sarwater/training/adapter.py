@@ -21,7 +21,6 @@ from sarwater.errors import ConfigError
 from sarwater.losses.distributed import all_reduce_sum
 from sarwater.models.bundle import Bundle
 from sarwater.models.domain import reversal_strength
-from sarwater.normalization_kinds import Normalization
 from sarwater.progress import track
 from sarwater.training.checkpoint import Progress
 from sarwater.training.data import TrainingData
@@ -71,7 +70,7 @@ class Adapter:
         source_domains = tuple(sorted({record.domain for record in data.train.records}))
         self.names = DomainNames(source_domains, self.data.domains)
         self.source_domains = {name: index for index, name in enumerate(source_domains)}
-        self._sample = self.data.sample(chosen.sample_mpx * 1e6)
+        self.sample = self.data.sample(chosen.sample_mpx * 1e6)
 
     def batches(self, epoch: int, step: int) -> Iterator[Patch | None]:
         """Yield the target's batches of an epoch from a step on; the same ones after resuming.
@@ -160,13 +159,12 @@ class Adapter:
 
     def observe(self, network: nn.Module) -> Observation:
         """Predict the sample of the target; what comes out is the same in every process."""
-        observation = Observation(len(self._source.bands))
-        predictor = ChipPredictor(network, replace_normalizer(self._source, self.data))
-        own = self._sample[self._fabric.global_rank :: self._fabric.world_size]
+        observation = Observation(len(self._source.bands), self.data.normalizer.units)
+        predictor = ChipPredictor(network, self.as_source)
+        own = self.sample[self._fabric.global_rank :: self._fabric.world_size]
         for index in track(own, "observing the target", len(own)):
             chip = self.data.chips[index]
-            group = self.data.group_of(self.data.chips.records[index])
-            probability = predictor.water(chip.image, chip.valid, group)
+            probability = predictor.water(chip.image, chip.valid, self.data.group_at(index))
             observation.add(chip, probability)
         if self._fabric.world_size > 1:
             device = self._fabric.device
@@ -176,9 +174,16 @@ class Adapter:
             )
         return observation
 
+    @property
+    def as_source(self) -> TrainingData:
+        """The source's data with the target's normalizer, for predictions of the target."""
+        return replace(self._source, normalizer=self.data.normalizer)
+
     def carried(self, bundle: Bundle) -> Bundle:
-        """Return a model that takes the target's values, and normalizes by its statistics."""
-        return carried(bundle, self.data)
+        """Return a model that takes values in the target's units."""
+        normalizer = replace(bundle.info.normalization, units=self.data.normalizer.units)
+        changes = {"normalization": normalizer, "units": normalizer.units}
+        return replace(bundle, info=bundle.info.model_copy(update=changes))
 
     def reestimate(self, bundle: Bundle) -> Bundle:
         """Return a model whose batch norm has the target's statistics."""
@@ -209,20 +214,3 @@ class Adapter:
         )
         count = min(wanted, len(patches))
         return np.stack([patches[index]["image"].numpy() for index in range(count)])
-
-
-def replace_normalizer(source: TrainingData, target: TargetData) -> TrainingData:
-    """Return the source's data with the target's normalizer, for predictions of the target."""
-    return replace(source, normalizer=target.normalizer)
-
-
-def carried(bundle: Bundle, target: TargetData) -> Bundle:
-    """Return a model that normalizes by the target's statistics where its kind is domain.
-
-    With several target domains each keeps its own, taken from the images that are mapped.
-    """
-    normalizer = target.normalizer
-    if normalizer.kind is Normalization.DOMAIN and len(target.domains) == 1:
-        normalizer = replace(normalizer, kind=Normalization.DATASET, statistics=target.pooled)
-    info = bundle.info.model_copy(update={"normalization": normalizer, "units": normalizer.units})
-    return replace(bundle, info=info)

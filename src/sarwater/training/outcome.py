@@ -1,5 +1,6 @@
 """What a run hands over: the model of its best checkpoint, and a summary."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -54,7 +55,8 @@ def target_threshold(
 
     Returns:
         ``threshold``, ``criterion`` (how it was chosen), ``separates``, ``water_share`` (of the
-        sample, at the threshold) and ``entropy`` (mean, bits).
+        sample, at the threshold), ``separation`` (the cost of dividing the backscatter there,
+        nan where it cannot be told) and ``entropy`` (mean, bits).
     """
     found = seen.separation()
     threshold, criterion = source_threshold, "the source's, chosen on its validation split"
@@ -68,6 +70,7 @@ def target_threshold(
         "criterion": criterion,
         "separates": found is not None,
         "water_share": seen.water_share(threshold),
+        "separation": math.nan if (cost := seen.separation_at(threshold)) is None else cost,
         "entropy": seen.entropy,
     }
 

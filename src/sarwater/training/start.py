@@ -34,20 +34,37 @@ def train(
         DataError: the chips do not fit each other or the task.
         ModelError: the network cannot be built.
     """
-    if _is_first_process():
+    return finished_run(settings, manifest, out, target=target, overwrite=overwrite).folder
+
+
+def finished_run(
+    settings: TrainSettings,
+    manifest: Manifest,
+    out: Path,
+    *,
+    target: Manifest | None = None,
+    overwrite: bool = False,
+) -> Run:
+    """Do what ``train`` does and return the run itself, with its data and history."""
+    if is_first_process():
         refuse_existing(out, overwrite=overwrite, folder=True)
     run = Run(settings, manifest, RunFolder(out), target)
     run.start(overwrite=overwrite)
     run.fit()
-    return run.folder
+    return run
 
 
 def resume(manifest: Manifest, out: Path, target: Manifest | None = None) -> RunFolder:
     """Go on with a run from its last checkpoint, under the settings that it was started with.
 
     Raises:
-        ModelError: there is no checkpoint, or the manifest's chips have changed since.
+        ModelError: there is no checkpoint, or the chips have changed since.
     """
+    return resumed_run(manifest, out, target).folder
+
+
+def resumed_run(manifest: Manifest, out: Path, target: Manifest | None = None) -> Run:
+    """Do what ``resume`` does and return the run itself."""
     folder = RunFolder(out)
     settings = folder.read_settings()
     # The checkpoint holds all weights: those that the run began with may be gone by now.
@@ -62,8 +79,9 @@ def resume(manifest: Manifest, out: Path, target: Manifest | None = None) -> Run
             "damaged or of another version of sarwater: start the run anew"
         ) from error
     run.fit()
-    return folder
+    return run
 
 
-def _is_first_process() -> bool:
+def is_first_process() -> bool:
+    """Whether this is the first of the processes, or the only one, before they know each other."""
     return all(os.environ.get(name, "0") == "0" for name in ("LOCAL_RANK", "SLURM_PROCID", "RANK"))

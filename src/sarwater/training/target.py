@@ -34,8 +34,6 @@ class TargetData:
     sampler: Sampler
     groups: dict[str, BandStatistics]
     """Statistics by domain or scene, where the normalization needs them."""
-    pooled: BandStatistics
-    """Statistics of all pixels together."""
     normalizer: Normalizer
     """The source's, in the units of the target's values as they are read."""
     domains: tuple[str, ...]
@@ -47,8 +45,9 @@ class TargetData:
         """SHA-256 of what the rows say."""
         return rows_hash(self.records)
 
-    def group_of(self, record: ChipRecord) -> BandStatistics | None:
+    def group_at(self, index: int) -> BandStatistics | None:
         """Return the statistics of a chip's domain or scene, None where none are needed."""
+        record = self.chips.records[index]
         return self.groups.get(self.normalizer.group_of(record.domain, record.scene, record.id))
 
     def sample(self, pixels: float) -> tuple[int, ...]:
@@ -97,16 +96,12 @@ def prepare_target(
     chips = ChipCache(reader.rows, settings.data.cache_gb, reader)
     normalizer = replace(source.normalizer, units=reader.units)
     size = settings.patches.size
-    pooled = RunningStatistics()
     groups: dict[str, RunningStatistics] = {}
     places: list[Places] = []
     for index in track(range(len(chips.records)), "reading target", len(chips.records)):
         chip, record = chips[index], chips.records[index]
         places.append(places_of(index, np.zeros(chip.valid.shape, np.uint8), chip.valid, size))
-        if not chip.valid.any():
-            continue
-        pooled.add(chip.image, chip.valid)
-        if normalizer.needs_group:
+        if normalizer.needs_group and chip.valid.any():
             group = normalizer.group_of(record.domain, record.scene, record.id)
             groups.setdefault(group, RunningStatistics()).add(chip.image, chip.valid)
     drawn = PatchSettings(
@@ -119,7 +114,6 @@ def prepare_target(
         chips,
         Sampler(Places.join(places), drawn, settings.run.seed),
         {name: sums.result() for name, sums in groups.items()},
-        pooled.result(),
         normalizer,
         part.domains,
         part.records,

@@ -1,0 +1,174 @@
+"""Source-only and adapted model side by side on images without labels."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from sarwater.adaptation.observation import Observation
+from sarwater.normalize import BandStatistics
+from sarwater.types import IGNORE, BoolArray, ByteArray, Chip, FloatArray, Units
+
+Predict = Callable[[FloatArray, BoolArray, BandStatistics | None], FloatArray]
+"""From image [band, row, col], valid [row, col] and the statistics of the image's domain or scene
+(where the normalization needs them) to water probability [row, col]."""
+
+GAIN_DB = 1.0
+"""Change of gain under which a good map stays the same."""
+
+_BYTE_COUNTS_PER_DB = 255 / 30
+
+_LITTLE_OVERLAP = 0.5
+"""Intersection over union of the two maps' water below which they are different maps."""
+
+_FEW = 0.005
+"""Share of the pixels up to which a change is too small to warn of."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of the two models."""
+
+    predict: Predict
+    threshold: float
+
+
+@dataclass(eq=False)
+class Example:
+    """A chip with both maps, for pictures."""
+
+    chip: Chip
+    source_only: ByteArray
+    adapted: ByteArray
+    differs: int
+    """Pixels whose class differs."""
+
+
+@dataclass(eq=False)
+class _Sums:
+    observation: Observation
+    flip: list[int] = field(default_factory=lambda: [0, 0])
+    gain: list[int] = field(default_factory=lambda: [0, 0])
+
+    def signals(self, threshold: float) -> dict[str, Any]:
+        found = self.observation.separation()
+        return {
+            "threshold": threshold,
+            "separating_threshold": found.threshold if found else None,
+            "water_share": self.observation.water_share(threshold),
+            "entropy": self.observation.entropy,
+            "separation": self.observation.separation_at(threshold),
+            "agreement_flips": _ratio(self.flip),
+            "agreement_gain": _ratio(self.gain),
+        }
+
+
+class SideBySide:
+    """Runs both models over chips, and sums up what can be said without labels."""
+
+    def __init__(
+        self, source_only: Side, adapted: Side, bands: int, units: Units, examples: int = 4
+    ) -> None:
+        """Start without chips; keep the ``examples`` chips whose maps differ most."""
+        self._sides = (source_only, adapted)
+        self._sums = tuple(_Sums(Observation(bands, units)) for _ in range(2))
+        self._pixels = np.zeros((2, 2), np.int64)
+        self._kept = examples
+        self.examples: list[Example] = []
+
+    def add(self, chip: Chip, group: BandStatistics | None = None) -> None:
+        """Predict a chip with both models; ``group``: statistics of its domain or scene."""
+        maps = [self._map(chip, group, *both) for both in zip(self._sides, self._sums, strict=True)]
+        one, other = (water[chip.valid] for water in maps)
+        found = np.bincount(2 * one.astype(np.int64) + other, minlength=4)
+        self._pixels += found.reshape(2, 2)
+        before, after = (np.where(chip.valid, water, IGNORE).astype(np.uint8) for water in maps)
+        self.examples.append(Example(chip, before, after, int((one != other).sum())))
+        self.examples.sort(key=lambda example: -example.differs)
+        del self.examples[self._kept :]
+
+    def _map(self, chip: Chip, group: BandStatistics | None, side: Side, sums: _Sums) -> BoolArray:
+        probability = side.predict(chip.image, chip.valid, group)
+        sums.observation.add(chip, probability)
+        threshold = np.float32(side.threshold)
+        water: BoolArray = (probability >= threshold) & chip.valid
+        mirrored = chip.image[..., ::-1].copy(), chip.valid[:, ::-1].copy()
+        flipped = side.predict(*mirrored, group)[:, ::-1]
+        _count(sums.flip, water, (flipped >= threshold) & chip.valid)
+        if chip.units is not Units.OTHER:
+            louder = side.predict(louder_by(chip, GAIN_DB), chip.valid, group)
+            _count(sums.gain, water, (louder >= threshold) & chip.valid)
+        return water
+
+    def result(self) -> dict[str, Any]:
+        """Return what was found, as plain data.
+
+        ``source_only`` and ``adapted`` hold each model's ``threshold``, ``separating_threshold``
+        (chosen without labels; None where none separates), ``water_share`` (0 ... 1), ``entropy``
+        (bits), ``separation`` (cost of dividing the backscatter there: lower is better, comparable
+        between the two), ``agreement_flips`` and ``agreement_gain`` (intersection over union of
+        its water with that of the mirrored image, and of the image one decibel brighter).
+        ``overlap`` is the intersection over union of the two maps' water (None without any),
+        ``disagreement`` the share of pixels whose class differs; ``warnings`` say in words why
+        adapting looks harmful, if it does.
+        """
+        names = ("source_only", "adapted")
+        found: dict[str, Any] = {
+            name: sums.signals(side.threshold)
+            for name, sums, side in zip(names, self._sums, self._sides, strict=True)
+        }
+        total, union = self._pixels.sum(), self._pixels.sum() - self._pixels[0, 0]
+        found["pixels"] = int(total)
+        found["overlap"] = float(self._pixels[1, 1] / union) if union else None
+        changed = self._pixels[0, 1] + self._pixels[1, 0]
+        found["disagreement"] = float(changed / total) if total else 0.0
+        found["warnings"] = warnings(found)
+        return found
+
+
+def warnings(found: dict[str, Any]) -> list[str]:
+    """Say why adapting looks harmful, from the signals alone."""
+    before, after = found["source_only"], found["adapted"]
+    words = []
+    if (
+        found["overlap"] is not None
+        and found["overlap"] < _LITTLE_OVERLAP
+        and found["disagreement"] > _FEW
+    ):
+        words.append(
+            f"the two maps share {found['overlap']:.0%} of their water only "
+            f"({before['water_share']:.1%} of the pixels before, {after['water_share']:.1%} after)"
+        )
+    if _worse(before["separation"], after["separation"], 0.0):
+        words.append("the adapted map divides the target's backscatter less clearly than before")
+    if _worse(after["agreement_gain"], before["agreement_gain"], 0.1):
+        words.append("the adapted map changes more than before when the image gets 1 dB brighter")
+    return words
+
+
+def louder_by(chip: Chip, decibel: float) -> FloatArray:
+    """Return a chip's image with a higher gain, in its own units; 0 where not valid."""
+    power = np.float32(10 ** (decibel / 10))
+    if chip.units is Units.DB:
+        changed = chip.image + np.float32(decibel)
+    elif chip.units is Units.LINEAR:
+        changed = chip.image * power
+    elif chip.units is Units.AMPLITUDE:
+        changed = chip.image * np.sqrt(power)
+    else:
+        changed = np.clip(chip.image + np.float32(decibel * _BYTE_COUNTS_PER_DB), 0, 255)
+    return np.where(chip.valid, changed, np.float32(0)).astype(np.float32)
+
+
+def _worse(low: float | None, high: float | None, margin: float) -> bool:
+    return low is not None and high is not None and high - low > margin
+
+
+def _count(sums: list[int], one: BoolArray, other: BoolArray) -> None:
+    sums[0] += int((one & other).sum())
+    sums[1] += int((one | other).sum())
+
+
+def _ratio(sums: list[int]) -> float | None:
+    return sums[0] / sums[1] if sums[1] else None

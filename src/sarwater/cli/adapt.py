@@ -1,0 +1,127 @@
+"""``sarwater adapt``."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sarwater.cli.settings_flags import add_settings, given_settings, read_settings
+from sarwater.config import TrainSettings
+
+if TYPE_CHECKING:
+    from sarwater.datasets.manifest import Manifest
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.set_defaults(usage_error=parser.error)
+    parser.add_argument("source", type=Path, help="table of labelled chips (sarwater index)")
+    parser.add_argument(
+        "--target",
+        type=Path,
+        required=True,
+        metavar="TABLE",
+        help="table of chips or whole scenes to adapt to; their labels are not read",
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder to write")
+    parser.add_argument(
+        "--resume", type=Path, metavar="DIR", help="go on where this folder was left"
+    )
+    parser.add_argument(
+        "--model",
+        type=Path,
+        help="a source-only model (.safetensors) to begin with, in place of training one",
+    )
+    parser.add_argument(
+        "--test",
+        type=Path,
+        metavar="TABLE",
+        help="table of labelled target chips that score both models; nothing learns from them",
+    )
+    parser.add_argument(
+        "--test-split", default="", help="split of that table; all labelled chips by default"
+    )
+    parser.add_argument(
+        "--oracle",
+        type=Path,
+        metavar="MODEL",
+        help="a model trained on target labels: the share of the gap that adapting recovers "
+        "is reported; needs --test",
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing folder")
+    add_settings(parser, TrainSettings)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Adapt, or go on with it, and say what came out."""
+    if (args.out is None) == (args.resume is None):
+        args.usage_error("give --out DIR to start, or --resume DIR to go on")
+    if args.resume is not None and (args.config or given_settings(args) or args.model):
+        args.usage_error("a folder goes on with its own settings: give none with --resume")
+    if args.oracle is not None and args.test is None:
+        args.usage_error("--oracle is scored on labelled chips: give them with --test")
+    settings = read_settings(args, TrainSettings)
+    from sarwater.datasets.manifest import read_manifest
+    from sarwater.files import refuse_inputs
+    from sarwater.training.adapting import resume_adapting, start_adapting
+
+    source, target = read_manifest(args.source), read_manifest(args.target)
+    test = _test_chips(args)
+    if args.resume is not None:
+        out, found = args.resume, resume_adapting(source, target, args.resume)
+    else:
+        out = args.out
+        given = [args.config, args.model, args.oracle, settings.model.init]
+        tables = [*source.files, *target.files, *(test.files if test else ())]
+        refuse_inputs(out, (*(path for path in given if path is not None), *tables))
+        found = start_adapting(
+            settings, source, target, out, model=args.model, overwrite=args.overwrite
+        )
+    if not found:  # not the first process
+        return
+    if test is not None:
+        from sarwater.training.adapting_scores import score_sides
+
+        found = score_sides(out, test, args.oracle, split=args.test_split)
+    _print(found, out, as_json=args.json)
+
+
+def _test_chips(args: argparse.Namespace) -> "Manifest | None":
+    from sarwater.datasets.manifest import read_manifest
+
+    if args.test is None:
+        return None
+    return read_manifest(args.test).select(split=args.test_split or None, labelled=True)
+
+
+def _print(found: dict[str, Any], out: Path, *, as_json: bool) -> None:
+    import json
+
+    if as_json:
+        print(json.dumps(found, indent=2, allow_nan=False))
+        return
+    columns = ("threshold", "water_share", "entropy", "agreement_flips", "agreement_gain")
+    print(f"{'on the target, without labels':30}" + "".join(f"{n:>16}" for n in columns))
+    for name in ("source_only", "adapted"):
+        cells = "".join(f"{_three(found[name][column]):>16}" for column in columns)
+        print(f"{name.replace('_', ' '):30}{cells}")
+    print(
+        f"the maps differ in {found['disagreement']:.1%} of the pixels; their water overlaps by "
+        f"{_three(found['overlap'])}"
+    )
+    for warning in found["warnings"]:
+        print(f"warning: adapting looks harmful: {warning}")
+    for name, score in found.get("scores", {}).items():
+        if isinstance(score, dict):
+            print(
+                f"{name.replace('_', ' '):14} F1 {_three(score['f1'])}, IoU {_three(score['iou'])} "
+                f"at threshold {score['threshold']:.3f}"
+            )
+    recovered = found.get("scores", {}).get("gap_recovered")
+    if recovered is not None:
+        print(f"of the gap between source only and oracle {recovered:.0%} is recovered")
+    print(f"model: {out / 'adapted' / 'model.safetensors'}")
+
+
+def _three(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -1,0 +1,202 @@
+"""`sarwater adapt`: a source-only model, an adapted one, and the two side by side."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sarwater.adaptation.comparison import Predict, Side, SideBySide
+from sarwater.config import AdaptationSettings, TrainSettings, build_settings, read_yaml
+from sarwater.config import write_settings as write_yaml
+from sarwater.datasets.manifest import Manifest
+from sarwater.errors import ConfigError, ModelError
+from sarwater.files import mark_as_own, refuse_existing, write_json
+from sarwater.models.bundle import Bundle, load_bundle
+from sarwater.progress import track
+from sarwater.report.adaptation_charts import draw_examples, draw_signals
+from sarwater.training.adapter import Adapter
+from sarwater.training.folder import RunFolder
+from sarwater.training.run import Run
+from sarwater.training.start import finished_run, is_first_process, resumed_run
+from sarwater.training.validation import ChipPredictor
+
+
+@dataclass(frozen=True)
+class AdaptFolder:
+    """Names of what `sarwater adapt` leaves."""
+
+    path: Path
+
+    @property
+    def settings(self) -> Path:
+        """Settings as they were given."""
+        return self.path / "config.yaml"
+
+    @property
+    def source_only(self) -> RunFolder:
+        """Run of the model that never saw the target."""
+        return RunFolder(self.path / "source_only")
+
+    @property
+    def adapted(self) -> RunFolder:
+        """Run of the adapted model."""
+        return RunFolder(self.path / "adapted")
+
+    @property
+    def report(self) -> Path:
+        """The two side by side."""
+        return self.path / "adaptation.json"
+
+    def create(self, settings: TrainSettings, model: Path | None, *, overwrite: bool) -> None:
+        """Make the folder; a given source-only model is copied into it.
+
+        Raises:
+            OutputExistsError: something else lies there.
+        """
+        refuse_existing(self.path, overwrite=overwrite, folder=True)
+        if self.path.exists():
+            shutil.rmtree(self.path)
+        self.path.mkdir(parents=True)
+        mark_as_own(self.path)
+        if model is not None:
+            self.source_only.path.mkdir()
+            shutil.copyfile(model, self.source_only.bundle)
+        write_yaml(settings, self.settings)
+
+    def read_settings(self) -> TrainSettings:
+        """Read the settings.
+
+        Raises:
+            ModelError: the folder is none of `sarwater adapt`.
+        """
+        if not self.settings.is_file():
+            raise ModelError(f"{self.path} is no folder of `sarwater adapt`: it has no config.yaml")
+        return build_settings(TrainSettings, read_yaml(self.settings), str(self.settings))
+
+
+def start_adapting(
+    settings: TrainSettings,
+    source: Manifest,
+    target: Manifest,
+    out: Path,
+    *,
+    model: Path | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Train on the source, carry the model to the target, and compare.
+
+    Args:
+        settings: everything that can be chosen; ``adaptation.methods`` says how.
+        source: labelled chips with their splits.
+        target: chips or scenes; their labels are not read.
+        out: folder to write, which must not exist yet.
+        model: a source-only model in place of one that is trained first.
+        overwrite: replace an existing folder.
+
+    Returns:
+        The report, as written to ``adaptation.json``; see ``SideBySide.result``.
+
+    Raises:
+        ConfigError: no method, or a model of another kind than the settings' network.
+        OutputExistsError: ``out`` exists.
+        DataError: the chips do not fit each other or the task.
+        ModelError: the network cannot be built.
+    """
+    if not settings.adaptation.methods:
+        raise ConfigError(
+            "adaptation.methods is empty: name at least one of dann, output_space, self_training "
+            "and adabn (--adaptation.methods '[self_training, adabn]')"
+        )
+    if model is not None:
+        settings = _as(settings, load_bundle(model))
+    folder = AdaptFolder(out)
+    if is_first_process():
+        folder.create(settings, model, overwrite=overwrite)
+    return _go_on(settings, source, target, folder)
+
+
+def resume_adapting(source: Manifest, target: Manifest, out: Path) -> dict[str, Any]:
+    """Go on where `start_adapting` was stopped, with its settings and the same manifests.
+
+    Raises:
+        ModelError: there is nothing to go on with, or the chips have changed since.
+    """
+    folder = AdaptFolder(out)
+    return _go_on(folder.read_settings(), source, target, folder)
+
+
+def _go_on(
+    settings: TrainSettings, source: Manifest, target: Manifest, folder: AdaptFolder
+) -> dict[str, Any]:
+    before, after = folder.source_only, folder.adapted
+    if not before.bundle.is_file() or before.checkpoint.is_file():
+        plain = settings.model_copy(update={"adaptation": AdaptationSettings()})
+        _run(plain, source, None, before)
+    run = _run(_second(settings, before.bundle), source, target, after)
+    assert run.adapter is not None
+    found: dict[str, Any] = {}
+    if run.fabric.is_global_zero:
+        found = _compare(run, run.adapter, folder)
+    run.fabric.barrier()
+    return found
+
+
+def _run(settings: TrainSettings, source: Manifest, target: Manifest | None, out: RunFolder) -> Run:
+    if out.checkpoint.is_file():
+        return resumed_run(source, out.path, target)
+    return finished_run(settings, source, out.path, target=target, overwrite=True)
+
+
+def _second(settings: TrainSettings, start: Path) -> TrainSettings:
+    """Return the settings of the adapted run."""
+    chosen = settings.adaptation
+    changes = {"epochs": chosen.epochs, "learning_rate": chosen.learning_rate}
+    given = {name: value for name, value in changes.items() if value is not None}
+    update: dict[str, Any] = {"optimization": settings.optimization.model_copy(update=given)}
+    if chosen.start == "source_only":
+        update["model"] = settings.model.model_copy(update={"init": start, "encoder_weights": None})
+    return settings.model_copy(update=update)
+
+
+def _as(settings: TrainSettings, bundle: Bundle) -> TrainSettings:
+    """Return settings that build the network of a model, and normalize as it does."""
+    info = bundle.info
+    model = settings.model.model_copy(update=info.architecture.model_dump())
+    normalization = settings.normalization.model_copy(
+        update={
+            "kind": info.normalization.kind,
+            "value_range": info.normalization.value_range,
+        }
+    )
+    patches = settings.patches.model_copy(update={"size": info.patch_size})
+    return settings.model_copy(
+        update={"model": model, "normalization": normalization, "patches": patches}
+    )
+
+
+def _compare(run: Run, adapter: Adapter, folder: AdaptFolder) -> dict[str, Any]:
+    before, after = load_bundle(folder.source_only.bundle), load_bundle(folder.adapted.bundle)
+    sides = [_side(run, adapter, adapter.carried(before)), _side(run, adapter, after)]
+    units = adapter.data.normalizer.units
+    both = SideBySide(sides[0], sides[1], len(after.info.bands), units)
+    for index in track(adapter.sample, "comparing", len(adapter.sample)):
+        both.add(adapter.data.chips[index], adapter.data.group_at(index))
+    found = {
+        "format": 1,
+        "methods": adapter.description["methods"],
+        "domains": {"source": list(adapter.names.source), "target": list(adapter.names.target)},
+        "criterion": after.info.threshold_criterion,
+        **both.result(),
+        "history": run.progress.history,
+    }
+    draw_signals(found, folder.path / "signals.png")
+    draw_examples(both.examples, folder.path / "disagreement.png")
+    write_json(folder.report, found, overwrite=True)
+    return found
+
+
+def _side(run: Run, adapter: Adapter, bundle: Bundle) -> Side:
+    network = bundle.build().to(run.fabric.device)
+    predictor = ChipPredictor(network, adapter.as_source)
+    predict: Predict = predictor.water
+    return Side(predict, bundle.info.threshold)
