@@ -52,7 +52,7 @@ def pseudo_labels(
     """
     water = probability[:, 1:].sum(dim=1)
     shifted = torch.special.logit(water.double(), eps=1e-7) - torch.logit(
-        torch.tensor(threshold, dtype=torch.float64), eps=1e-7
+        torch.tensor(threshold).double(), eps=1e-7
     )
     is_water = shifted >= 0
     kind = probability[:, 1:].argmax(dim=1) + 1

@@ -141,7 +141,7 @@ def _costs(sums: BackscatterByProbability) -> tuple[DoubleArray, DoubleArray, Do
     chosen = np.flatnonzero((share >= _FEWEST) & (below[0] / total >= _FEWEST))
     if not len(chosen):
         return cost, share, difference
-    axes, scale = _axes(*(array.sum(axis=0) for array in sums.arrays()))
+    axes, scale = _axes(*(np.sum(array, axis=0, keepdims=True) for array in sums.arrays()))
     if not axes.shape[1]:
         return cost, share, difference
     floor = _SMALLEST_VARIANCE * np.eye(axes.shape[1])
@@ -178,15 +178,17 @@ def filtered_decibels(
     return quiet, inside
 
 
-def _axes(count: np.float64, sum_: DoubleArray, products: DoubleArray) -> tuple[DoubleArray, float]:
+def _axes(
+    count: DoubleArray, sum_: DoubleArray, products: DoubleArray
+) -> tuple[DoubleArray, float]:
     """Return axes [band, axis] along which the pixels vary, and 2 ln of what they divide by.
 
     Bands become uncorrelated with variance 1; what is constant, or follows from other bands, has
     no axis: its variance within a class is rounding, and its logarithm would decide everything.
     """
-    covariance = _covariance(count[None], sum_[None], products[None])[0]
+    covariance = _covariance(count, sum_, products)[0]
     deviation = np.sqrt(np.diagonal(covariance).clip(min=0))
-    varies = deviation**2 > _CONSTANT * (sum_ / count) ** 2
+    varies = deviation**2 > _CONSTANT * (sum_[0] / count) ** 2
     inverse = np.divide(1, deviation, out=np.zeros_like(deviation), where=varies)
     values, vectors = np.linalg.eigh(inverse[:, None] * covariance * inverse)
     kept = values > _REPEATED

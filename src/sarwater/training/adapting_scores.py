@@ -9,6 +9,7 @@ from sarwater.evaluation.chips import ModelIdentity
 from sarwater.evaluation.comparison import compare
 from sarwater.evaluation.comparison_files import write_comparison
 from sarwater.evaluation.files import read_evaluation
+from sarwater.evaluation.scores import METRICS
 from sarwater.files import atomic_folder, write_json
 from sarwater.models.bundle import load_bundle
 from sarwater.prediction import Predictor
@@ -67,7 +68,7 @@ def score_sides(
             overwrite=True,
         )
         point = summary["operating_points"]["chosen"]
-        pooled = {key: score["value"] for key, score in point["pooled"].items()}
+        pooled = {name: point["pooled"][name]["value"] for name in METRICS}
         scores[name] = {"threshold": point["threshold"], **pooled}
         evaluations[name] = read_evaluation(where)
     comparison = compare(evaluations)
