@@ -8,9 +8,11 @@ from numpy.typing import NDArray
 from sarwater.adaptation.separation import (
     BackscatterByProbability,
     Separation,
+    TwoClasses,
     filtered_decibels,
     separating_threshold,
     separation_cost,
+    two_classes,
 )
 from sarwater.evaluation.counts import BINS, THRESHOLDS
 from sarwater.types import Chip, FloatArray, Units
@@ -60,11 +62,21 @@ class Observation:
         total = self.histogram.sum()
         return float(self.histogram[round(threshold * 1000) :].sum() / total) if total else np.nan
 
-    def separation(self) -> Separation | None:
-        """Return the threshold at which the backscatter separates best, if any does."""
+    def separation(self, expected: float | None = None) -> Separation | None:
+        """Return the threshold at which the backscatter separates best, if any does.
+
+        Args:
+            expected: a threshold that holds elsewhere (the source's), which weighs in.
+        """
         return separating_threshold(
-            self._backscatter, water_is_darker=self._units is not Units.OTHER
+            self._backscatter,
+            water_is_darker=self._units is not Units.OTHER,
+            expected=expected,
         )
+
+    def two_classes(self, threshold: float) -> TwoClasses | None:
+        """Return how the backscatter is distributed on both sides of a threshold."""
+        return two_classes(self._backscatter, threshold)
 
     def separation_at(self, threshold: float) -> float | None:
         """Return the cost of dividing the backscatter at a threshold; lower is better."""

@@ -28,7 +28,11 @@ class PseudoLabelled(NamedTuple):
 
 
 def pseudo_labels(
-    probability: Tensor, valid: Tensor, threshold: float, confidence: float
+    probability: Tensor,
+    valid: Tensor,
+    threshold: float,
+    confidence: float,
+    evidence: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Turn a network's probability into labels and a weight for each patch.
 
@@ -42,6 +46,7 @@ def pseudo_labels(
         valid: bool [b, h, w].
         threshold: of water probability, within 0 ... 1.
         confidence: .5 ... 1.
+        evidence: log-odds [b, h, w] that are added to those of p', from other sources.
 
     Returns:
         uint8 labels [b, h, w], ``IGNORE`` where not valid, and weights [b].
@@ -54,6 +59,8 @@ def pseudo_labels(
     shifted = torch.special.logit(water.double(), eps=1e-7) - torch.logit(
         torch.tensor(threshold).double(), eps=1e-7
     )
+    if evidence is not None:
+        shifted = shifted + evidence
     is_water = shifted >= 0
     kind = probability[:, 1:].argmax(dim=1) + 1
     labels = torch.where(is_water, kind, 0)

@@ -7,10 +7,12 @@ the one kept describes their backscatter best as two normal distributions.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.special import logit
 
 from sarwater.evaluation.counts import BINS, THRESHOLDS
 from sarwater.types import BoolArray, FloatArray, Units
@@ -20,6 +22,9 @@ DoubleArray = NDArray[np.float64]
 
 MEDIAN = 5
 """Side in pixels of the median filter that quiets speckle."""
+
+_SUREST = 10.0
+"""Log-odds beyond which tails of normal distributions say nothing."""
 
 _FEWEST = 1e-4
 """Least share of the pixels that either class must have."""
@@ -91,8 +96,67 @@ class BackscatterByProbability:
             own += other
 
 
+@dataclass(frozen=True, eq=False)
+class TwoClasses:
+    """Normal distributions of the backscatter of land and water, as a threshold divides it."""
+
+    water_share: float
+    mean: DoubleArray
+    """[2, band] of land and of water."""
+    covariance: DoubleArray
+    """[2, band, band]"""
+
+    def state(self) -> list[Any]:
+        """Return it as plain data, for a checkpoint."""
+        return [self.water_share, self.mean.tolist(), self.covariance.tolist()]
+
+    @classmethod
+    def from_state(cls, state: list[Any]) -> "TwoClasses":
+        """Return what `state` was made of."""
+        return cls(float(state[0]), np.array(state[1]), np.array(state[2]))
+
+    def log_odds(self, backscatter: FloatArray) -> FloatArray:
+        """Return ln(P1 N1(x) / (P0 N0(x))), how much a pixel's backscatter speaks for water.
+
+        Args:
+            backscatter: [band, row, col], as ``filtered_decibels`` gives it.
+
+        Returns:
+            float32 [row, col].
+        """
+        parts = []
+        shares = (1 - self.water_share, self.water_share)
+        for share, mean, covariance in zip(shares, self.mean, self.covariance, strict=True):
+            apart = backscatter - mean[:, None, None].astype(np.float32)
+            inverse = np.linalg.inv(covariance).astype(np.float32)
+            distance = np.einsum("irc,ij,jrc->rc", apart, inverse, apart)
+            constant = np.log(share) - np.linalg.slogdet(covariance)[1] / 2
+            parts.append(np.float32(constant) - distance / 2)
+        return np.asarray(parts[1] - parts[0], np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class BackscatterEvidence:
+    """What a pixel's backscatter adds to the log-odds of water that a network gives."""
+
+    classes: TwoClasses
+    units: Units
+    weight: float
+    """Of the log-odds, which are bounded to -10 ... 10."""
+
+    def __call__(self, image: FloatArray, valid: BoolArray) -> FloatArray:
+        """Return log-odds [row, col] of an image [band, row, col]; 0 where they cannot be told."""
+        quiet, inside = filtered_decibels(image, valid, self.units)
+        odds = np.clip(self.classes.log_odds(quiet), -_SUREST, _SUREST)
+        return np.where(inside, self.weight * odds, np.float32(0)).astype(np.float32)
+
+
 def separating_threshold(
-    sums: BackscatterByProbability, *, water_is_darker: bool = True
+    sums: BackscatterByProbability,
+    *,
+    water_is_darker: bool = True,
+    expected: float | None = None,
+    trust: float = 0.02,
 ) -> Separation | None:
     """Choose the threshold whose two classes of backscatter fit two normal distributions best.
 
@@ -104,6 +168,10 @@ def separating_threshold(
     Args:
         sums: of the region.
         water_is_darker: refuse a division whose water is brighter than its land.
+        expected: a threshold that holds elsewhere, such as the source's: then J(t) + trust *
+            (logit t - logit expected)^2 is minimized, a normal prior on the shift of the network's
+            logits. Backscatter alone takes the darkest look-alikes for the only water.
+        trust: in the expected threshold, 0 or more.
 
     Returns:
         None where no threshold separates: a class would have less than a ten-thousandth of the
@@ -116,10 +184,34 @@ def separating_threshold(
     allowed = np.flatnonzero(np.isfinite(cost) & (THRESHOLDS >= _LOWEST))
     if not len(allowed):
         return None
-    best = int(allowed[cost[allowed].argmin()])
+    total = cost[allowed]
+    if expected is not None:
+        total = total + trust * (logit(THRESHOLDS[allowed]) - logit(expected)) ** 2
+    best = int(allowed[total.argmin()])
     if best in (allowed[0], allowed[-1]) or (water_is_darker and difference[best] >= 0):
         return None
     return Separation((best + 1) / 1000, float(cost[best]), float(share[best]))
+
+
+def two_classes(sums: BackscatterByProbability, threshold: float) -> TwoClasses | None:
+    """Return how backscatter is distributed below and above a threshold (a multiple of .001).
+
+    None where a class has less than a ten-thousandth of the pixels, or too few pixels or bands
+    that repeat each other leave its covariance without an inverse.
+    """
+    bin_ = round(threshold * 1000)
+    parts = [
+        [array[half].sum(axis=0, keepdims=True) for array in sums.arrays()]
+        for half in (slice(None, bin_), slice(bin_, None))
+    ]
+    counts = [float(part[0][0]) for part in parts]
+    if min(counts) <= _FEWEST * sum(counts):
+        return None
+    covariance = np.concatenate([_covariance(*part) for part in parts])
+    if not (np.linalg.cond(covariance) < 1 / _REPEATED).all():
+        return None
+    mean = np.concatenate([part[1] / part[0][:, None] for part in parts])
+    return TwoClasses(counts[1] / sum(counts), mean, covariance)
 
 
 def separation_cost(sums: BackscatterByProbability, threshold: float) -> float | None:

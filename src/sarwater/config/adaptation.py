@@ -47,6 +47,8 @@ class SelfTrainingMethod(_Method):
     """Paste the pixels of one class of a source patch over the target patch (ClassMix)."""
     threshold: Literal["separation", "half"] = "separation"
     """Water probability at which pseudo-labels divide: chosen without labels each epoch, or .5."""
+    backscatter: float = Field(0.25, ge=0, le=1)
+    """Weight of the target's own two classes of backscatter beside the network's logit."""
     jitter: float = Field(0.2, ge=0, le=2)
     """Standard deviation of a random gain and contrast of mixed patches, in units of the
     normalized bands."""

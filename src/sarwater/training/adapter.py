@@ -1,5 +1,6 @@
 """What a run does with its target: batches, pseudo-labels, signals, and the finished model."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import repeat
@@ -15,7 +16,8 @@ from sarwater.adaptation.alignment import DomainNames
 from sarwater.adaptation.batch_norm import adapted_bundle
 from sarwater.adaptation.observation import Observation
 from sarwater.adaptation.self_training import PseudoLabelled, class_mix, jitter, pseudo_labels
-from sarwater.config import TrainSettings
+from sarwater.adaptation.separation import BackscatterEvidence, TwoClasses
+from sarwater.config import AugmentationSettings, Strategy, TrainSettings
 from sarwater.datasets.manifest import Manifest
 from sarwater.errors import ConfigError
 from sarwater.losses.distributed import all_reduce_sum
@@ -26,6 +28,7 @@ from sarwater.training.checkpoint import Progress
 from sarwater.training.data import TrainingData
 from sarwater.training.learner import TargetBatch
 from sarwater.training.patches import Patch, PatchDataset, batch_indices, load_batches
+from sarwater.training.sampling import Places, Sampler, places_of
 from sarwater.training.target import TargetData, prepare_target
 from sarwater.training.validation import ChipPredictor
 from sarwater.types import FloatArray
@@ -72,26 +75,133 @@ class Adapter:
         self.source_domains = {name: index for index, name in enumerate(source_domains)}
         self.sample = self.data.sample(chosen.sample_mpx * 1e6)
 
-    def batches(self, epoch: int, step: int) -> Iterator[Patch | None]:
-        """Yield the target's batches of an epoch from a step on; the same ones after resuming.
+    def batches(self, progress: Progress) -> Iterator[Patch | None]:
+        """Yield the target's batches of the rest of an epoch; the same ones after resuming.
 
         None where no method has a loss: the target is then seen by nothing that learns.
         """
         if not self._settings.adaptation.losses:
             return repeat(None)
-        count = len(self.names.source)
+        count, epoch, step = len(self.names.source), progress.epoch, progress.step
         patches = PatchDataset(
             self.data.chips,
             self.data.sampler,
             epoch,
             self.data.normalizer,
             self.data.groups,
-            self._settings.augmentation,
+            self._geometric,
             {name: count + index for index, name in enumerate(self.names.target)},
+            self._evidence(progress),
         )
         rank, size = self._fabric.global_rank, self._fabric.world_size
         batches = batch_indices(self._steps, self.batch_size, rank, size)
         return load_batches(patches, batches[step:], epoch, self._settings.run.workers)
+
+    @property
+    def _geometric(self) -> AugmentationSettings:
+        """Flips and turns alone: statistics and evidence are of the values as they are."""
+        given = self._settings.augmentation
+        return AugmentationSettings(flips=given.flips, rotations=given.rotations)
+
+    def _evidence(self, progress: Progress) -> BackscatterEvidence | None:
+        method, classes = self._self_training, progress.pseudo["classes"]
+        if method is None or not method.backscatter or classes is None:
+            return None
+        units = self.data.normalizer.units
+        return BackscatterEvidence(TwoClasses.from_state(classes), units, method.backscatter)
+
+    def begin(self, network: nn.Module, source_threshold: float, progress: Progress) -> None:
+        """Let a source-only network say where the target's water is, before the first step."""
+        chosen = self.look(network, source_threshold, progress)
+        if self._settings.adaptation.losses:
+            self._prefer_water(network, chosen["threshold"])
+
+    def look(
+        self, network: nn.Module, source_threshold: float, progress: Progress
+    ) -> dict[str, Any]:
+        """Choose the target's threshold without its labels, and note how pseudo-labels divide.
+
+        Args:
+            network: predicts the sample.
+            source_threshold: chosen on the source's validation chips.
+            progress: where ``pseudo`` is noted.
+
+        Returns:
+            ``threshold``, ``criterion`` (how it was chosen), ``separates``, ``water_share`` (of the
+            sample, at the threshold), ``separation`` (the cost of dividing the backscatter there,
+            nan where it cannot be told) and ``entropy`` (mean, bits).
+        """
+        seen = self.observe(network)
+        found = seen.separation(source_threshold)
+        threshold, criterion = source_threshold, "the source's, chosen on its validation split"
+        if self._settings.adaptation.threshold == "separation":
+            criterion += ", since no threshold divides the target's backscatter in two"
+            if found is not None:
+                threshold = found.threshold
+                criterion = (
+                    f"near the source's ({source_threshold:.3f}) where the target's backscatter "
+                    "falls into two classes; no label was used"
+                )
+        classes = seen.two_classes(threshold)
+        progress.pseudo = {
+            "threshold": threshold,
+            "classes": classes.state() if classes else None,
+        }
+        cost = seen.separation_at(threshold)
+        return {
+            "threshold": threshold,
+            "criterion": criterion,
+            "separates": found is not None,
+            "water_share": seen.water_share(threshold),
+            "separation": math.nan if cost is None else cost,
+            "entropy": seen.entropy,
+        }
+
+    def _prefer_water(self, network: nn.Module, threshold: float) -> None:
+        """Let the target's patches be drawn as the source's are, by the water that is predicted.
+
+        Only where the source's are drawn by their water (``stratified``, ``shoreline``):
+        otherwise places are drawn uniformly. Both sides then show about as much water, which the
+        alignment of their features takes for granted.
+
+        Args:
+            network: of the source.
+            threshold: of its water probability.
+        """
+        strategy = self._settings.patches.strategy
+        if strategy not in (Strategy.STRATIFIED, Strategy.SHORELINE):
+            return
+        predictor, places = ChipPredictor(network, self.as_source), []
+        size = self.data.sampler.settings.size
+        for index in track(range(len(self.data.chips.records)), "predicting target", self._images):
+            chip = self.data.chips[index]
+            water = predictor.water(chip.image, chip.valid, self.data.group_at(index)) >= threshold
+            places.append(places_of(index, water.astype(np.uint8), chip.valid, size))
+        self._draw_by(Places.join(places))
+
+    def _draw_by(self, places: Places) -> None:
+        former = self.data.sampler
+        drawn = self._settings.patches.model_copy(update={"per_epoch": former.settings.per_epoch})
+        self.data = replace(self.data, sampler=Sampler(places, drawn, former.seed))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run cannot find out again."""
+        places = self.data.sampler.places
+        names = ("background", "foreground", "shoreline")
+        counts = {name: torch.from_numpy(getattr(places, name)) for name in names}
+        return {"strategy": self.data.sampler.settings.strategy.value, **counts}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        if state["strategy"] == Strategy.UNIFORM.value:
+            return
+        names = ("background", "foreground", "shoreline")
+        counts = {name: state[name].numpy() for name in names}
+        self._draw_by(replace(self.data.sampler.places, **counts))
+
+    @property
+    def _images(self) -> int:
+        return len(self.data.chips.records)
 
     def join(
         self,
@@ -118,8 +228,7 @@ class Adapter:
             generator = torch.Generator().manual_seed(
                 int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0] >> 1)
             )
-            valid, threshold = target["valid"].to(device), progress.pseudo_threshold
-            mixed = self._mix(source, image, valid, teacher, threshold, generator)
+            mixed = self._mix(source, target, image, teacher, progress, generator)
         return TargetBatch(
             image,
             torch.cat([source["valid"], target["valid"]]).to(device),
@@ -135,10 +244,10 @@ class Adapter:
     def _mix(
         self,
         source: Patch,
+        target: Patch,
         image: Tensor,
-        valid: Tensor,
         teacher: AveragedModel,
-        threshold: float,
+        progress: Progress,
         generator: torch.Generator,
     ) -> PseudoLabelled:
         method = self._self_training
@@ -146,8 +255,13 @@ class Adapter:
         teacher.eval()
         with torch.no_grad(), self._fabric.autocast():
             probability = teacher(image).float().softmax(dim=1)
-        threshold = threshold if method.threshold == "separation" else 0.5
-        labels, weight = pseudo_labels(probability, valid, threshold, method.confidence)
+        labels, weight = pseudo_labels(
+            probability,
+            target["valid"].to(image.device),
+            progress.pseudo["threshold"] if method.threshold == "separation" else 0.5,
+            method.confidence,
+            target["evidence"].to(image.device),
+        )
         weights = weight[:, None, None].expand(labels.shape)
         mixed = PseudoLabelled(image, labels, weights)
         if method.mix:
@@ -208,9 +322,7 @@ class Adapter:
             0,
             self.data.normalizer,
             self.data.groups,
-            self._settings.augmentation.model_copy(
-                update={"gain_db": 0.0, "band_gain_db": 0.0, "speckle_looks": None}
-            ),
+            self._geometric,
         )
         count = min(wanted, len(patches))
         return np.stack([patches[index]["image"].numpy() for index in range(count)])

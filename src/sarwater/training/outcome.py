@@ -1,6 +1,5 @@
 """What a run hands over: the model of its best checkpoint, and a summary."""
 
-import math
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +7,6 @@ import torch
 from lightning.fabric import Fabric
 
 from sarwater import __version__
-from sarwater.adaptation.observation import Observation
 from sarwater.config import TrainSettings
 from sarwater.models.bundle import Bundle, ModelInfo
 from sarwater.training.adapter import Adapter
@@ -46,33 +44,6 @@ def best_bundle(
     if adapter is None:
         return bundle
     return with_threshold(adapter.carried(bundle), best["target"])
-
-
-def target_threshold(
-    settings: TrainSettings, seen: Observation, source_threshold: float
-) -> dict[str, Any]:
-    """Choose the target's threshold, without its labels.
-
-    Returns:
-        ``threshold``, ``criterion`` (how it was chosen), ``separates``, ``water_share`` (of the
-        sample, at the threshold), ``separation`` (the cost of dividing the backscatter there,
-        nan where it cannot be told) and ``entropy`` (mean, bits).
-    """
-    found = seen.separation()
-    threshold, criterion = source_threshold, "the source's, chosen on its validation split"
-    if settings.adaptation.threshold == "separation":
-        criterion = f"{criterion}, since no threshold divides the target's backscatter in two"
-        if found is not None:
-            threshold = found.threshold
-            criterion = "the target's backscatter falls into two classes best; no label was used"
-    return {
-        "threshold": threshold,
-        "criterion": criterion,
-        "separates": found is not None,
-        "water_share": seen.water_share(threshold),
-        "separation": math.nan if (cost := seen.separation_at(threshold)) is None else cost,
-        "entropy": seen.entropy,
-    }
 
 
 def with_threshold(bundle: Bundle, chosen: dict[str, Any]) -> Bundle:

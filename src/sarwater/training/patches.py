@@ -16,7 +16,7 @@ from sarwater.normalize import BandStatistics, Normalizer
 from sarwater.raster import read_chip
 from sarwater.training.augmentation import augment
 from sarwater.training.sampling import IntArray, Sampler
-from sarwater.types import IGNORE, AnyArray, BoolArray, ByteArray, Chip
+from sarwater.types import IGNORE, AnyArray, BoolArray, ByteArray, Chip, FloatArray
 
 
 class Patch(TypedDict):
@@ -32,6 +32,8 @@ class Patch(TypedDict):
     """int64, index of the place in the sampler."""
     domain: Tensor
     """int64, index of the domain; 0 where domains are not told apart."""
+    evidence: Tensor
+    """float32 [row, col], what else than labels speaks for water, as log-odds; 0: nothing."""
 
 
 class ChipCache:
@@ -87,6 +89,7 @@ class PatchDataset(Dataset[Patch]):
         groups: Mapping[str, BandStatistics],
         augmentation: AugmentationSettings,
         domains: Mapping[str, int] | None = None,
+        evidence: Callable[[FloatArray, BoolArray], FloatArray] | None = None,
     ) -> None:
         """Draw the epoch.
 
@@ -98,7 +101,9 @@ class PatchDataset(Dataset[Patch]):
             groups: statistics by group, where the normalizer needs them.
             augmentation: random changes.
             domains: index of each domain by name, where they are told apart.
+            evidence: log-odds of water [row, col] of an image in the chips' units.
         """
+        self._evidence = evidence
         self._domains = domains
         self._sampler = sampler
         self.drawn = sampler.draw(epoch)
@@ -160,6 +165,7 @@ class PatchDataset(Dataset[Patch]):
         image = cut(chip.image, row, col, self._size, 0)
         random = np.random.default_rng([*self._seed, 2, index])
         image, valid, target = augment(image, valid, target, chip.units, self._augmentation, random)
+        speaks = self._evidence(image, valid) if self._evidence else np.zeros(valid.shape)
         group = self._normalizer.group_of(record.domain, record.scene, record.id)
         image = self._normalizer.apply(image, valid, self._groups.get(group))
         target = np.where(valid, target, np.uint8(IGNORE))
@@ -168,6 +174,7 @@ class PatchDataset(Dataset[Patch]):
             "target": torch.from_numpy(target),
             "valid": torch.from_numpy(valid),
             "domain": torch.tensor(self._domains[record.domain] if self._domains else 0),
+            "evidence": torch.from_numpy(speaks.astype(np.float32)),
             "place": torch.tensor(int(self.drawn[index])),
         }
 

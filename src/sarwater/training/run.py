@@ -19,7 +19,7 @@ from sarwater.config import Strategy, TrainSettings, write_settings
 from sarwater.datasets.manifest import Manifest
 from sarwater.errors import DataError
 from sarwater.evaluation.counts import ThresholdCounts
-from sarwater.models.bundle import save_bundle
+from sarwater.models.bundle import load_bundle, save_bundle
 from sarwater.progress import Step, step
 from sarwater.training.adapter import Adapter
 from sarwater.training.checkpoint import Progress, check_belongs, save_checkpoint
@@ -29,7 +29,6 @@ from sarwater.training.learner import averaged, build_learner, patch_losses
 from sarwater.training.outcome import (
     best_bundle,
     summary_of,
-    target_threshold,
     with_threshold,
 )
 from sarwater.training.patches import (
@@ -107,8 +106,8 @@ class Run:
             self.folder.create(overwrite=overwrite)
             write_settings(self.settings, self.folder.settings)
         if self.adapter is not None and self.settings.model.init is not None:
-            found = self.adapter.observe(self.bare.network).separation()
-            self.progress.pseudo_threshold = found.threshold if found else 0.5
+            known = load_bundle(self.settings.model.init).info
+            self.adapter.begin(self.bare.network, known.threshold, self.progress)
         self._save()  # a run that is killed in its first minutes can be resumed too
         self.fabric.barrier()
 
@@ -142,7 +141,7 @@ class Run:
             report = self.data.sampler.report(patches.drawn[:shown], *patches.label_counts(shown))
             progress.sampling.append({"epoch": progress.epoch, **report})
         self.learner.train()
-        beside = adapter.batches(progress.epoch, progress.step) if adapter else repeat(None)
+        beside = adapter.batches(progress) if adapter else repeat(None)
         for batch, other in zip(self._batches(patches), beside, strict=False):
             loss = self._step(batch, other)
             progress.step += 1
@@ -207,9 +206,7 @@ class Run:
         row |= {f"val_{k}": v for k, v in asdict(found).items() if isinstance(v, float)}
         chosen: dict[str, Any] = {}
         if self.adapter is not None:
-            seen = self.adapter.observe(network)
-            chosen = target_threshold(self.settings, seen, found.threshold)
-            progress.pseudo_threshold = chosen["threshold"]
+            chosen = self.adapter.look(network, found.threshold, progress)
             row |= {f"target_{k}": float(v) for k, v in chosen.items() if k != "criterion"}
         progress.history.append(row)
         self.schedule.after_epoch(score)
@@ -269,6 +266,7 @@ class Run:
             cuda_random = list(gather(self.fabric, torch.cuda.get_rng_state(device)))
         state = {
             **self._identity,
+            "adapter": self.adapter.state_dict() if self.adapter else None,
             "learner": self.bare.state_dict(),
             "average": self.average.state_dict() if self.average is not None else None,
             "optimizer": self._bare_optimizer.state_dict(),
@@ -298,6 +296,8 @@ class Run:
             ModelError: it belongs to other chips or another number of processes.
         """
         check_belongs(state, self._identity, self.folder.path, self.folder.settings)
+        if self.adapter is not None:
+            self.adapter.load_state_dict(state["adapter"])
         self.bare.load_state_dict(state["learner"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
@@ -319,8 +319,9 @@ class Run:
         bundle = best_bundle(self.settings, self.data, best, adapter)
         if adapter is not None and self.settings.adaptation.adabn:
             bundle = adapter.reestimate(bundle)
-            seen = adapter.observe(bundle.build().to(self.fabric.device))
-            best["target"] = target_threshold(self.settings, seen, best["validation"]["threshold"])
+            network = bundle.build().to(self.fabric.device)
+            known = best["validation"]["threshold"]
+            best["target"] = adapter.look(network, known, self.progress)
             bundle = with_threshold(bundle, best["target"])
         if self.fabric.is_global_zero:
             digest = save_bundle(self.folder.bundle, bundle, overwrite=True)
