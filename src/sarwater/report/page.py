@@ -45,7 +45,7 @@ def write_page(folders: Sequence[Path], out: Path, *, overwrite: bool = False) -
     """Write a page with a section for each result that lies in the folders.
 
     Args:
-        folders: of ``inspect``, ``train``, ``evaluate``, ``compare`` and ``map``.
+        folders: of ``inspect``, ``train``, ``adapt``, ``evaluate``, ``compare`` and ``map``.
         out: the page.
         overwrite: replace it.
 
@@ -78,7 +78,7 @@ def _sections(folder: Path) -> list[Section]:
     if not found:
         raise DataError(
             f"{folder} holds no result: expected a folder of `sarwater inspect`, `train`, "
-            "`evaluate`, `compare` or `map`"
+            "`adapt`, `evaluate`, `compare` or `map`"
         )
     return found
 
@@ -158,6 +158,42 @@ def _comparison(path: Path, _: Any) -> Section:
     return Section("comparison", f"Comparison: {path.parent.name}", pictures=_pictures(path.parent))
 
 
+def _adaptation(path: Path, result: Any) -> Section:
+    columns = ("threshold", "water_share", "entropy", "agreement_flips", "agreement_gain")
+    names = ("source_only", "adapted")
+    scores = result.get("scores") or {}
+    facts = [
+        ("methods", ", ".join(result["methods"])),
+        ("threshold of the adapted model", result["criterion"]),
+        ("pixels whose class differs", f"{result['disagreement']:.1%}"),
+        ("overlap of the two maps' water", _three(result["overlap"])),
+    ]
+    for name in (*names, "oracle"):
+        if name in scores:
+            found = scores[name]
+            facts.append(
+                (
+                    f"{name.replace('_', ' ')}, scored",
+                    f"F1 {_three(found['f1'])}, IoU "
+                    f"{_three(found['iou'])} at {found['threshold']:.3f}",
+                )
+            )
+    if scores.get("gap_recovered") is not None:
+        facts.append(("recovered of the gap to the oracle", f"{scores['gap_recovered']:.0%}"))
+    return Section(
+        "adaptation",
+        f"Adaptation: {path.parent.name}",
+        facts=facts,
+        header=("on the target, without labels", *(name.replace("_", " ") for name in columns)),
+        rows=[
+            [name.replace("_", " "), *(_three(result[name][column]) for column in columns)]
+            for name in names
+        ],
+        remarks=[f"adapting looks harmful: {warning}" for warning in result["warnings"]],
+        pictures=_pictures(path.parent),
+    )
+
+
 def _map(path: Path, result: Any) -> Section:
     name = path.name.removesuffix("_summary.json")
     if isinstance(result.get("crs"), str):
@@ -173,6 +209,7 @@ def _map(path: Path, result: Any) -> Section:
 _READERS: dict[str, Callable[[Path, Any], Section]] = {
     "inspection.json": _data,
     "train.json": _training,
+    "adaptation.json": _adaptation,
     "evaluation.json": _evaluation,
     "comparison.json": _comparison,
     "*_summary.json": _map,
