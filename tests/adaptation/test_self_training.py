@@ -236,3 +236,15 @@ def test_two_equal_processes_have_the_loss_of_one() -> None:
     logits, mixed = labelled()
     twice = self_training_loss(logits, mixed, lambda statistics: 2 * statistics)
     torch.testing.assert_close(twice, self_training_loss(logits, mixed))
+
+
+def test_evidence_moves_the_log_odds_of_a_pseudo_label() -> None:
+    water = torch.tensor([[[0.3, 0.3, 0.9]]])
+    probability = torch.stack([1 - water, water], dim=1)
+    valid = torch.ones(1, 1, 3, dtype=torch.bool)
+    evidence = torch.tensor([[[0.0, 1.0, -3.0]]])
+    labels, _ = pseudo_labels(probability, valid, 0.5, 0.9, evidence)
+    # ln(.3/.7) = -.85, so one more is water; ln(.9/.1) = 2.2, so three less is land.
+    assert labels.tolist() == [[[0, 1, 0]]]
+    _, weight = pseudo_labels(probability, valid, 0.5, 0.9, torch.tensor([[[-5.0, 5.0, 5.0]]]))
+    assert weight.tolist() == [1.0]

@@ -9,14 +9,18 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.signal import medfilt2d
 from scipy.special import expit
+from scipy.stats import multivariate_normal
 from sklearn.metrics import precision_recall_curve
 
 from sarwater.adaptation.separation import (
     BackscatterByProbability,
+    BackscatterEvidence,
     Separation,
+    TwoClasses,
     filtered_decibels,
     separating_threshold,
     separation_cost,
+    two_classes,
 )
 from sarwater.types import BoolArray, FloatArray, Units
 
@@ -257,3 +261,72 @@ def test_zeros_where_there_is_no_data_become_no_infinity(units: Units) -> None:
     image = speckled()
     image[:, 4:] = 0
     assert np.isfinite(filtered_decibels(image, image[0] > 0, units)[0]).all()
+
+
+def test_an_expected_threshold_weighs_in_as_a_prior_on_the_shift_of_the_logits() -> None:
+    (image, valid, probability), _ = scene()
+    sums = summed((image, valid, probability))
+    for trust in (0.0, 0.02, 0.2, 100.0):
+        found = separating_threshold(sums, expected=0.9, trust=trust)
+        assert found is not None
+        costs = {}
+        for threshold in np.arange(5, 1000) / 1000:
+            cost = separation_cost(sums, threshold)
+            if cost is not None:
+                shift = np.log(threshold / (1 - threshold)) - np.log(9)
+                costs[threshold] = cost + trust * shift**2
+        best = min(costs, key=lambda threshold: costs[threshold])
+        assert found.threshold == pytest.approx(best)
+        assert trust < 100 or found.threshold == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize("bands", [1, 2, 3])
+def test_the_log_odds_are_those_of_scipys_normal_distributions(bands: int) -> None:
+    (image, valid, probability), _ = scene(bands)
+    found = two_classes(summed((image, valid, probability)), 0.3)
+    assert found is not None
+    water = probability[0] >= np.float32(0.3)
+    expected = np.zeros(image.shape[2])
+    means = [image[:, 0, part].mean(axis=1)[:, None] for part in (water, ~water)]
+    between = image[:, 0].clip(np.minimum(*means), np.maximum(*means))
+    for sign, part in ((1, water), (-1, ~water)):
+        values = image[:, 0, part].astype(np.float64)
+        normal = multivariate_normal(values.mean(axis=1), np.cov(values, bias=True))
+        expected += sign * (normal.logpdf(between.T) + np.log(part.mean()))
+    np.testing.assert_allclose(found.log_odds(image)[0], expected, rtol=1e-3, atol=1e-3)
+
+
+def test_two_classes_survive_a_checkpoint() -> None:
+    pixels, _ = scene()
+    found = two_classes(summed(pixels), 0.3)
+    assert found is not None
+    again = TwoClasses.from_state(found.state())
+    np.testing.assert_array_equal(again.log_odds(pixels[0]), found.log_odds(pixels[0]))
+
+
+@pytest.mark.parametrize("threshold", [0.001, 0.999])
+def test_no_two_classes_without_pixels_on_both_sides(threshold: float) -> None:
+    (image, valid, probability), _ = scene()
+    middling = np.clip(probability, np.float32(0.2), np.float32(0.8))
+    assert two_classes(summed((image, valid, middling)), threshold) is None
+
+
+def test_evidence_is_bounded_weighted_and_silent_beside_no_data() -> None:
+    classes = TwoClasses(0.1, np.array([[-9.0, -15], [-20, -25]]), np.array([np.eye(2)] * 2))
+    image = np.full((2, 20, 20), -9, np.float32)
+    image[:, :, 10:] = -60
+    valid = np.ones((20, 20), np.bool_)
+    valid[5, 5] = False
+    found = BackscatterEvidence(classes, Units.DB, 0.5)(image, valid)
+    assert found.dtype == np.float32
+    assert (found[3:8, 3:8] == 0).all()
+    assert (found[15, 2], found[15, 15]) == (-5, 5)
+
+
+def test_darker_than_the_water_is_no_less_water() -> None:
+    narrow, wide = np.diag([0.5, 0.5]), np.diag([9.0, 9.0])
+    classes = TwoClasses(0.1, np.array([[-9.0, -15], [-20, -25]]), np.array([wide, narrow]))
+    levels = np.arange(-60, -19, dtype=np.float32)
+    found = classes.log_odds(np.stack([levels, levels - 5])[:, None])[0]
+    np.testing.assert_allclose(found, found[-1], rtol=1e-5)
+    assert found[-1] > 0

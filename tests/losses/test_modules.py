@@ -135,3 +135,19 @@ def test_bad_sums_are_refused() -> None:
 def test_terms_do_not_import_torch() -> None:
     code = "import sys, sarwater.losses.terms; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_losses_from_elsewhere_are_weighed_and_learned_like_the_others(
+    batch: tuple[Tensor, Tensor],
+) -> None:
+    domain = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
+    fixed = build_loss([CrossEntropyTerm()], others={"dann": 0.5})
+    result = fixed(*batch, {"dann": domain})
+    assert result.parts["dann"] is domain
+    torch.testing.assert_close(result.total, result.parts["cross_entropy"] + 0.5 * domain)
+    learned = build_loss([CrossEntropyTerm()], learned=True, others={"dann": 0.5})
+    assert learned.learned is not None
+    assert learned.learned.values() == {"cross_entropy": 1.0, "dann": 1.0}
+    for others in (None, {"dann": domain, "more": domain}):
+        with pytest.raises(ConfigError, match="expected the losses"):
+            fixed(*batch, others)

@@ -14,6 +14,7 @@ from torch.nn import functional as F  # noqa: N812
 from sarwater.errors import ConfigError
 from sarwater.models.domain import (
     DomainDiscriminator,
+    EntropyDiscriminator,
     cells_with_data,
     reversal_strength,
     reverse_gradient,
@@ -120,3 +121,11 @@ def test_cells_hold_the_share_of_their_valid_pixels() -> None:
     found = cells_with_data(torch.from_numpy(valid), torch.zeros(2, 5, 2, 3))
     expected = valid.reshape(2, 2, 16, 3, 16).mean(axis=(2, 4))
     np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (128, 96), (50, 70)])
+def test_an_entropy_map_is_judged_in_cells_of_sixteen_pixels(height: int, width: int) -> None:
+    network = EntropyDiscriminator(classes=2, domains=3, hidden=4)
+    assert network(torch.zeros(2, 2, height, width)).shape == (2, 3, height // 16, width // 16)
+    with pytest.raises(ConfigError, match="two or more"):
+        EntropyDiscriminator(classes=2, domains=1)

@@ -185,3 +185,41 @@ def test_the_seed_decides() -> None:
 
     np.testing.assert_array_equal(changed(3), changed(3))
     assert not np.array_equal(changed(3), changed(4))
+
+
+@pytest.mark.parametrize("units", [Units.DB, Units.LINEAR, Units.AMPLITUDE, Units.BYTE])
+def test_contrast_stretches_each_band_about_its_mean_in_decibels(units: Units) -> None:
+    random = generator(3)
+    decibel = random.normal(-12, 1, (2, 20, 20))
+    to_units: dict[Units, Callable[[AnyArray], AnyArray]] = {
+        Units.DB: lambda x: x,
+        Units.LINEAR: lambda x: 10 ** (x / 10),
+        Units.AMPLITUDE: lambda x: 10 ** (x / 20),
+        Units.BYTE: lambda x: (x + 30) * 255 / 30,
+    }
+    back: dict[Units, Callable[[AnyArray], AnyArray]] = {
+        Units.DB: lambda x: x,
+        Units.LINEAR: lambda x: 10 * np.log10(x),
+        Units.AMPLITUDE: lambda x: 20 * np.log10(x),
+        Units.BYTE: lambda x: x * 30 / 255 - 30,
+    }
+    image = to_units[units](decibel).astype(np.float32)
+    valid = np.ones((20, 20), np.bool_)
+    valid[0] = False
+    image[:, 0] = 0
+    settings = AugmentationSettings(flips=False, rotations=False, contrast=0.3)
+    target = np.zeros((20, 20), np.uint8)
+    factors = []
+    for seed in range(200):
+        changed, _, _ = augment(image, valid, target, units, settings, generator(seed))
+        assert (changed[:, 0] == 0).all()
+        for band, before in zip(changed, decibel, strict=True):
+            after, before = back[units](band[1:].astype(np.float64)), before[1:]
+            assert after.mean() == pytest.approx(before.mean(), abs=1e-2)
+            factor = after.std() / before.std()
+            np.testing.assert_allclose(
+                after - after.mean(), factor * (before - before.mean()), atol=2e-2
+            )
+            factors.append(np.log(factor))
+    assert np.mean(factors) == pytest.approx(0, abs=0.05)
+    assert np.std(factors) == pytest.approx(0.3, abs=0.04)

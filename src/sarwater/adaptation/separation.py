@@ -118,12 +118,18 @@ class TwoClasses:
     def log_odds(self, backscatter: FloatArray) -> FloatArray:
         """Return ln(P1 N1(x) / (P0 N0(x))), how much a pixel's backscatter speaks for water.
 
+        Values beyond the two means count as the nearer mean: the narrower of two normal
+        distributions would lose what is far from both, such as the very darkest water, to the
+        wider one.
+
         Args:
             backscatter: [band, row, col], as ``filtered_decibels`` gives it.
 
         Returns:
             float32 [row, col].
         """
+        low, high = (edge(self.mean, axis=0)[:, None, None] for edge in (np.min, np.max))
+        backscatter = np.clip(backscatter, low, high).astype(np.float32)
         parts = []
         shares = (1 - self.water_share, self.water_share)
         for share, mean, covariance in zip(shares, self.mean, self.covariance, strict=True):
