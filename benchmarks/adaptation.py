@@ -407,7 +407,8 @@ def main() -> None:
             row = json.loads(printed.splitlines()[-1])
             rows.append(row)
             write_rows(rows)
-            print(key, row["points"]["chosen"], f"best {row['points']['best']['f1']}", flush=True)
+            reached = {point: found["f1"] for point, found in row["points"].items()}
+            print(key, f"F1 {reached}", flush=True)
 
     # Source models first, each once: several runs begin with the same one.
     sources: dict[tuple[Any, ...], str] = {}

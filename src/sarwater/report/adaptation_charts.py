@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from sarwater.adaptation.comparison import Example
 from sarwater.report.images import (
@@ -115,6 +116,7 @@ def _lines(
             label=label.replace("val_", "source_").replace("_", " "),
             marker=".",
         )
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("epoch")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, fontsize=8)
