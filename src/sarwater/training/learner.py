@@ -77,6 +77,8 @@ class Learner(nn.Module):
     def forward(self, image: Tensor, target: Tensor, beside: TargetBatch | None = None) -> Learned:
         """Run source, target and mixed patches through the network together, and add up.
 
+        Target patches that no discriminator looks at stay out.
+
         Args:
             image: source patches [b, c, h, w].
             target: their labels [b, h, w].
@@ -87,15 +89,17 @@ class Learner(nn.Module):
             result = self.loss(logits, target)
             return Learned(result.total, logits, result.parts, {})
         mixed = beside.mixed
-        parts = [image, beside.image, *([mixed.image] if mixed else [])]
+        aligned = [beside.image] if self.alignments else []
+        parts = [image, *aligned, *([mixed.image] if mixed else [])]
         joint, features = self.network.logits_and_features(torch.cat(parts))
-        both = len(image) + len(beside.image)
+        both = len(image) + sum(map(len, aligned))
         logits = joint[: len(image)]
-        sides = Sides(joint[:both], features[:both], beside.valid, beside.domain)
         others: dict[str, Tensor] = {}
         accuracies: dict[str, Tensor] = {}
-        for name, alignment in self.alignments.items():
-            others[name], accuracies[name] = alignment(sides, beside.strength)
+        if aligned:
+            sides = Sides(joint[:both], features[:both], beside.valid, beside.domain)
+            for name, alignment in self.alignments.items():
+                others[name], accuracies[name] = alignment(sides, beside.strength)
         if mixed is not None:
             others["self_training"] = self_training_loss(joint[both:], mixed, self._reduce)
         result = self.loss(logits, target, others)
