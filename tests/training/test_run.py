@@ -10,93 +10,33 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from sarwater.config import TrainSettings, build_settings, write_settings
-from sarwater.datasets.manifest import (
-    ChipRecord,
-    LabelCodes,
-    Manifest,
-    read_manifest,
-    write_manifest,
-)
+from sarwater.config import write_settings
+from sarwater.datasets.manifest import Manifest, read_manifest
 from sarwater.errors import DataError, ModelError, OutputExistsError
 from sarwater.evaluation.counts import ThresholdCounts
 from sarwater.losses.distributed import all_reduce_sum
 from sarwater.losses.modules import build_loss
 from sarwater.models.bundle import load_bundle
 from sarwater.models.segmenter import Segmenter
-from sarwater.raster import write_raster
 from sarwater.training.folder import RunFolder
 from sarwater.training.learner import Learner, patch_losses
 from sarwater.training.patches import batch_indices
 from sarwater.training.run import Run
 from sarwater.training.start import resume, train
 from sarwater.training.validation import ChipCounter
-from sarwater.types import IGNORE, Grid, Units
-
-ENCODER = "tu-mobilenetv3_small_050"
-SIDE = 64
-
-
-def write_chips(folder: Path, *, water: bool = True) -> Path:
-    """Make chips with a dark round lake in speckled land, and their manifest."""
-    random = np.random.default_rng(1)
-    rows, cols = np.mgrid[:SIDE, :SIDE]
-    records = []
-    for index in range(6):
-        split = "val" if index == 5 else "train"
-        lake = (rows - 20 - 4 * index) ** 2 + (cols - 30) ** 2 < (10 + 2 * index) ** 2
-        if split == "val" and not water:
-            lake[:] = False
-        image = np.where(lake, -20, -9) + random.normal(0, 2, (2, SIDE, SIDE))
-        image[:, :3, :3] = np.nan
-        name = f"chip{index}"
-        write_raster(folder / f"{name}.tif", image.astype(np.float32), grid(), bands=("VV", "VH"))
-        write_raster(folder / f"{name}_l.tif", lake.astype(np.uint8), grid(), bands=("label",))
-        records.append(
-            ChipRecord(
-                name,
-                "lakes",
-                (folder / f"{name}.tif",),
-                ("VV", "VH"),
-                Units.DB,
-                split=split,
-                labels=(folder / f"{name}_l.tif",),
-                codes=(LabelCodes.parse("0=land,1=water"),),
-            )
-        )
-    write_manifest(Manifest(tuple(records)), folder / "data.csv")
-    return folder / "data.csv"
-
-
-def grid() -> Grid:
-    return Grid(SIDE, SIDE)
-
-
-def settings(**changes: dict[str, Any]) -> TrainSettings:
-    values: dict[str, Any] = {
-        "patches": {"size": 32},
-        "model": {"encoder": ENCODER, "decoder_channels": 16, "detail_channels": 8},
-        "optimization": {"epochs": 2, "batch_size": 4},
-        "run": {"threads": 1, "accelerator": "cpu", "devices": 1},
-    }
-    for concern, more in changes.items():
-        values[concern] = {**values.get(concern, {}), **more}
-    return build_settings(TrainSettings, values, "test")
-
-
-EVERYTHING_RANDOM: dict[str, dict[str, Any]] = {
-    "patches": {"strategy": "hard", "per_epoch": 16},
-    "augmentation": {"gain_db": 1.0, "band_gain_db": 0.5, "speckle_looks": 8},
-    "model": {"dropout": 0.3},
-    "loss": {"terms": ["cross_entropy", "tversky"], "learned_weights": True},
-    "optimization": {"epochs": 3, "average_decay": 0.9},
-    "run": {"checkpoint_minutes": 0},
-}
+from sarwater.types import IGNORE, Units
+from tests.training.lakes import (
+    EVERYTHING_RANDOM,
+    assert_same_weights,
+    gradients,
+    settings,
+    weights,
+    write_chips,
+)
 
 
 @pytest.fixture(scope="module")
@@ -109,16 +49,6 @@ def whole_run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder
     """A run with every source of randomness in it that nobody disturbed."""
     out = tmp_path_factory.mktemp("whole") / "run"
     return train(settings(**EVERYTHING_RANDOM), read_manifest(data), out)
-
-
-def weights(folder: RunFolder) -> dict[str, torch.Tensor]:
-    return load_bundle(folder.bundle).state
-
-
-def assert_same_weights(one: RunFolder, other: RunFolder) -> None:
-    first, second = weights(one), weights(other)
-    assert first.keys() == second.keys()
-    assert [name for name in first if not torch.equal(first[name], second[name])] == []
 
 
 def test_a_run_learns_the_lakes_and_leaves_all_that_mapping_needs(
@@ -348,14 +278,6 @@ def joint_batch() -> tuple[torch.Tensor, torch.Tensor]:
     target[0] = 0
     target[1, 5:] = IGNORE
     return image, target
-
-
-def gradients(learner: torch.nn.Module) -> dict[str, torch.Tensor]:
-    return {
-        name.removeprefix("module."): parameter.grad.clone()
-        for name, parameter in learner.named_parameters()
-        if parameter.grad is not None
-    }
 
 
 def one_of_two(rank: int, port: int, out: str) -> None:

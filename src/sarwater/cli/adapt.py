@@ -88,10 +88,16 @@ def run(args: argparse.Namespace) -> None:
 
 def _test_chips(args: argparse.Namespace) -> "Manifest | None":
     from sarwater.datasets.manifest import read_manifest
+    from sarwater.errors import DataError
 
     if args.test is None:
         return None
-    return read_manifest(args.test).select(split=args.test_split or None, labelled=True)
+    chips = read_manifest(args.test).select(split=args.test_split or None, labelled=True)
+    if not chips.records:
+        raise DataError(
+            f"{args.test} has no labelled chip to score on; name another table or split"
+        )
+    return chips
 
 
 def _print(found: dict[str, Any], out: Path, *, as_json: bool) -> None:

@@ -107,7 +107,8 @@ def _lines(
         axes.set_yticks([])
         return
     for name, color in zip(names, _LINES, strict=False):
-        values = [row.get(name, float("nan")) for row in history]
+        found = [row.get(name) for row in history]
+        values = [float("nan") if value is None else value for value in found]
         label = name.removeprefix("train_").removeprefix("accuracy_").removeprefix("c_")
         axes.plot(
             [row["epoch"] for row in history],

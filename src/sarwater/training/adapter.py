@@ -34,6 +34,19 @@ from sarwater.training.validation import ChipPredictor
 from sarwater.types import FloatArray
 
 
+def require_teacher(settings: TrainSettings) -> None:
+    """Check that self-training has an averaged network to take its labels from.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    if settings.adaptation.self_training and settings.optimization.average_decay is None:
+        raise ConfigError(
+            "self_training takes its labels from the averaged network: set "
+            "optimization.average_decay (.99, say)"
+        )
+
+
 class Adapter:
     """The target's side of a training run."""
 
@@ -60,11 +73,7 @@ class Adapter:
         """
         chosen = settings.adaptation
         self._self_training = chosen.self_training
-        if self._self_training and settings.optimization.average_decay is None:
-            raise ConfigError(
-                "self_training takes its labels from the averaged network: set "
-                "optimization.average_decay (.99, say)"
-            )
+        require_teacher(settings)
         self._settings, self._fabric, self._steps = settings, fabric, steps
         self._source = data
         self.batch_size = chosen.target_batch_size or settings.optimization.batch_size
@@ -129,7 +138,7 @@ class Adapter:
         Returns:
             ``threshold``, ``criterion`` (how it was chosen), ``separates``, ``water_share`` (of the
             sample, at the threshold), ``separation`` (the cost of dividing the backscatter there,
-            nan where it cannot be told) and ``entropy`` (mean, bits).
+            None where it cannot be told) and ``entropy`` (mean, bits).
         """
         seen = self.observe(network)
         found = seen.separation(source_threshold)
@@ -147,15 +156,20 @@ class Adapter:
             "threshold": threshold,
             "classes": classes.state() if classes else None,
         }
-        cost = seen.separation_at(threshold)
         return {
             "threshold": threshold,
             "criterion": criterion,
             "separates": found is not None,
             "water_share": seen.water_share(threshold),
-            "separation": math.nan if cost is None else cost,
+            "separation": seen.separation_at(threshold),
             "entropy": seen.entropy,
         }
+
+    @staticmethod
+    def as_row(chosen: dict[str, Any]) -> dict[str, float]:
+        """Return what ``look`` found as numbers for the curves, nan for what cannot be told."""
+        signals = {f"target_{k}": v for k, v in chosen.items() if k != "criterion"}
+        return {k: math.nan if v is None else float(v) for k, v in signals.items()}
 
     def _prefer_water(self, network: nn.Module, threshold: float) -> None:
         """Let the target's patches be drawn as the source's are, by the water that is predicted.

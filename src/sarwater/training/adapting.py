@@ -1,7 +1,9 @@
 """`sarwater adapt`: a source-only model, an adapted one, and the two side by side."""
 
+import json
+import math
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +12,15 @@ from sarwater.config import AdaptationSettings, TrainSettings, build_settings, r
 from sarwater.config import write_settings as write_yaml
 from sarwater.datasets.manifest import Manifest
 from sarwater.errors import ConfigError, ModelError
-from sarwater.files import mark_as_own, refuse_existing, write_json
+from sarwater.files import mark_as_own, refuse_existing, refuse_inputs, write_json
 from sarwater.models.bundle import Bundle, load_bundle
 from sarwater.progress import track
 from sarwater.report.adaptation_charts import draw_examples, draw_signals
-from sarwater.training.adapter import Adapter
+from sarwater.training.adapter import Adapter, require_teacher
 from sarwater.training.folder import RunFolder
 from sarwater.training.run import Run
 from sarwater.training.start import finished_run, is_first_process, resumed_run
+from sarwater.training.target import check_target
 from sarwater.training.validation import ChipPredictor
 
 
@@ -102,13 +105,16 @@ def start_adapting(
         DataError: the chips do not fit each other or the task.
         ModelError: the network cannot be built.
     """
+    if model is not None:
+        refuse_inputs(out, [model])
+        settings = _as(settings, load_bundle(model))
     if not settings.adaptation.methods:
         raise ConfigError(
             "adaptation.methods is empty: name at least one of dann, output_space, self_training "
             "and adabn (--adaptation.methods '[self_training, adabn]')"
         )
-    if model is not None:
-        settings = _as(settings, load_bundle(model))
+    require_teacher(settings)
+    check_target(settings, source, target)
     folder = AdaptFolder(out)
     if is_first_process():
         folder.create(settings, model, overwrite=overwrite)
@@ -131,8 +137,8 @@ def _go_on(
     before, after = folder.source_only, folder.adapted
     if not before.bundle.is_file() or before.checkpoint.is_file():
         plain = settings.model_copy(update={"adaptation": AdaptationSettings()})
-        _run(plain, source, None, before)
-    run = _run(_second(settings, before.bundle), source, target, after)
+        _run(plain, source, None, before, folder)
+    run = _run(_second(settings, before.bundle), source, target, after, folder)
     assert run.adapter is not None
     found: dict[str, Any] = {}
     if run.fabric.is_global_zero:
@@ -141,10 +147,17 @@ def _go_on(
     return found
 
 
-def _run(settings: TrainSettings, source: Manifest, target: Manifest | None, out: RunFolder) -> Run:
+def _run(
+    settings: TrainSettings,
+    source: Manifest,
+    target: Manifest | None,
+    out: RunFolder,
+    folder: AdaptFolder,
+) -> Run:
+    go_on = f"sarwater adapt SOURCE --target TARGET --resume {folder.path}"
     if out.checkpoint.is_file():
-        return resumed_run(source, out.path, target)
-    return finished_run(settings, source, out.path, target=target, overwrite=True)
+        return resumed_run(source, out.path, target, go_on=go_on)
+    return finished_run(settings, source, out.path, target=target, overwrite=True, go_on=go_on)
 
 
 def _second(settings: TrainSettings, start: Path) -> TrainSettings:
@@ -181,13 +194,19 @@ def _compare(run: Run, adapter: Adapter, folder: AdaptFolder) -> dict[str, Any]:
     both = SideBySide(sides[0], sides[1], len(after.info.bands), units)
     for index in track(adapter.sample, "comparing", len(adapter.sample)):
         both.add(adapter.data.chips[index], adapter.data.group_at(index))
+    hashes = {"source_only": before.hash, "adapted": after.hash}
     found = {
         "format": 1,
+        "models": hashes,
         "methods": adapter.description["methods"],
         "domains": {"source": list(adapter.names.source), "target": list(adapter.names.target)},
         "criterion": after.info.threshold_criterion,
         **both.result(),
-        "history": run.progress.history,
+        "history": [
+            {name: None if math.isnan(value) else value for name, value in row.items()}
+            for row in run.progress.history
+        ],
+        **_scores_so_far(folder, hashes),
     }
     draw_signals(found, folder.path / "signals.png")
     draw_examples(both.examples, folder.path / "disagreement.png")
@@ -195,8 +214,18 @@ def _compare(run: Run, adapter: Adapter, folder: AdaptFolder) -> dict[str, Any]:
     return found
 
 
+def _scores_so_far(folder: AdaptFolder, hashes: dict[str, str]) -> dict[str, Any]:
+    """Return the scores of a former report of the same two models."""
+    if not folder.report.is_file():
+        return {}
+    former = json.loads(folder.report.read_text(encoding="utf-8"))
+    same = former.get("models") == hashes and "scores" in former
+    return {"scores": former["scores"]} if same else {}
+
+
 def _side(run: Run, adapter: Adapter, bundle: Bundle) -> Side:
     network = bundle.build().to(run.fabric.device)
-    predictor = ChipPredictor(network, adapter.as_source)
+    data = replace(adapter.as_source, normalizer=bundle.info.normalization)
+    predictor = ChipPredictor(network, data)
     predict: Predict = predictor.water
     return Side(predict, bundle.info.threshold)

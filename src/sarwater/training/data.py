@@ -4,7 +4,7 @@ import hashlib
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sarwater.config import TrainSettings
@@ -35,6 +35,12 @@ class TrainingData:
     """Metres; the median of the chips, None where a chip has no CRS."""
     description: dict[str, Any]
     """For the model file: domains, chips, a hash of the manifest's rows."""
+
+    def with_statistics(self, statistics: BandStatistics | None) -> "TrainingData":
+        """Return the data normalized by other statistics than those of its own chips, if any."""
+        if statistics is None:
+            return self
+        return replace(self, normalizer=replace(self.normalizer, statistics=statistics))
 
     def group_of(self, record: ChipRecord) -> BandStatistics | None:
         """Return the statistics of a chip's domain or scene, None where none are needed."""

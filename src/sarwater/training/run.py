@@ -20,17 +20,14 @@ from sarwater.datasets.manifest import Manifest
 from sarwater.errors import DataError
 from sarwater.evaluation.counts import ThresholdCounts
 from sarwater.models.bundle import load_bundle, save_bundle
+from sarwater.normalize import BandStatistics
 from sarwater.progress import Step, step
 from sarwater.training.adapter import Adapter
 from sarwater.training.checkpoint import Progress, check_belongs, save_checkpoint
 from sarwater.training.data import prepare
 from sarwater.training.folder import RunFolder
 from sarwater.training.learner import averaged, build_learner, patch_losses
-from sarwater.training.outcome import (
-    best_bundle,
-    summary_of,
-    with_threshold,
-)
+from sarwater.training.outcome import best_bundle, summary_of, with_threshold
 from sarwater.training.patches import (
     Patch,
     PatchDataset,
@@ -53,6 +50,9 @@ class Run:
         manifest: Manifest,
         folder: RunFolder,
         target: Manifest | None = None,
+        *,
+        statistics: BandStatistics | None = None,
+        go_on: str = "",
     ) -> None:
         """Read and check the data, build network, loss, optimizer and schedule.
 
@@ -61,7 +61,10 @@ class Run:
             manifest: of the source.
             folder: what is written.
             target: of the target, whose labels are not read; None trains on the source alone.
+            statistics: of the start model, in place of the source's own.
+            go_on: command that resumes the run, for messages.
         """
+        self._go_on = go_on or f"sarwater train --resume {folder.path}"
         self.settings = settings
         self.folder = folder
         chosen = settings.run
@@ -69,7 +72,7 @@ class Run:
             torch.set_num_threads(chosen.threads)
         self.fabric = build_fabric(chosen)
         self.fabric.launch()
-        self.data = prepare(settings, manifest)
+        self.data = prepare(settings, manifest).with_statistics(statistics)
         self.steps = steps_per_epoch(
             self.data.sampler.epoch_size,
             settings.optimization.batch_size,
@@ -207,7 +210,7 @@ class Run:
         chosen: dict[str, Any] = {}
         if self.adapter is not None:
             chosen = self.adapter.look(network, found.threshold, progress)
-            row |= {f"target_{k}": float(v) for k, v in chosen.items() if k != "criterion"}
+            row |= self.adapter.as_row(chosen)
         progress.history.append(row)
         self.schedule.after_epoch(score)
         keeps_last = self.adapter is not None and self.settings.adaptation.select == "last"
@@ -255,7 +258,7 @@ class Run:
         if due or stop:
             self._save()
         if stop:
-            raise SystemExit(f"stopped; `sarwater train --resume {self.folder.path}` goes on")
+            raise SystemExit(f"stopped; `{self._go_on}` goes on")
 
     def _save(self) -> None:
         device = self.fabric.device

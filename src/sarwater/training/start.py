@@ -7,6 +7,8 @@ from sarwater.config import TrainSettings
 from sarwater.datasets.manifest import Manifest
 from sarwater.errors import ModelError
 from sarwater.files import refuse_existing
+from sarwater.models.bundle import load_bundle
+from sarwater.normalize import BandStatistics
 from sarwater.training.checkpoint import load_checkpoint
 from sarwater.training.folder import RunFolder
 from sarwater.training.run import Run
@@ -44,11 +46,16 @@ def finished_run(
     *,
     target: Manifest | None = None,
     overwrite: bool = False,
+    go_on: str = "",
 ) -> Run:
-    """Do what ``train`` does and return the run itself, with its data and history."""
+    """Do what ``train`` does and return the run itself; ``go_on`` is the command that resumes it.
+
+    With a target, a model to start from brings the statistics of its normalization.
+    """
     if is_first_process():
         refuse_existing(out, overwrite=overwrite, folder=True)
-    run = Run(settings, manifest, RunFolder(out), target)
+    statistics = _statistics_of_start(settings) if target else None
+    run = Run(settings, manifest, RunFolder(out), target, statistics=statistics, go_on=go_on)
     run.start(overwrite=overwrite)
     run.fit()
     return run
@@ -63,13 +70,22 @@ def resume(manifest: Manifest, out: Path, target: Manifest | None = None) -> Run
     return resumed_run(manifest, out, target).folder
 
 
-def resumed_run(manifest: Manifest, out: Path, target: Manifest | None = None) -> Run:
-    """Do what ``resume`` does and return the run itself."""
+def resumed_run(
+    manifest: Manifest, out: Path, target: Manifest | None = None, *, go_on: str = ""
+) -> Run:
+    """Do what ``resume`` does and return the run itself; ``go_on`` is the command to say."""
     folder = RunFolder(out)
     settings = folder.read_settings()
     # The checkpoint holds all weights: those that the run began with may be gone by now.
     model = settings.model.model_copy(update={"init": None, "encoder_weights": None})
-    run = Run(settings.model_copy(update={"model": model}), manifest, folder, target)
+    run = Run(
+        settings.model_copy(update={"model": model}),
+        manifest,
+        folder,
+        target,
+        statistics=_statistics_of_start(settings) if target else None,
+        go_on=go_on,
+    )
     state = load_checkpoint(folder.checkpoint)
     try:
         run.restore(state)
@@ -80,6 +96,12 @@ def resumed_run(manifest: Manifest, out: Path, target: Manifest | None = None) -
         ) from error
     run.fit()
     return run
+
+
+def _statistics_of_start(settings: TrainSettings) -> BandStatistics | None:
+    if settings.model.init is None:
+        return None
+    return load_bundle(settings.model.init).info.normalization.statistics
 
 
 def is_first_process() -> bool:

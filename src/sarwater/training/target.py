@@ -3,8 +3,10 @@
 Labels that lie beside the images are dropped before anything is read: none of them is opened.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -86,15 +88,11 @@ def prepare_target(
             made the source's under a normalization that needs it.
         RasterError: a file cannot be read.
     """
-    chosen = settings.adaptation
-    part = without_labels(manifest).select(
-        split=chosen.target_splits, domains=chosen.target_domains
-    )
-    if not part.records:
-        raise DataError(f"{manifest.path or 'the target'} has no chip to adapt to")
-    reader = _Reader(part.records, source, settings.normalization.kind)
+    part = chosen_target(settings, manifest)
+    units = target_units(part.records, source.units, settings.normalization.kind)
+    reader = _Reader(part.records, source.bands, units)
     chips = ChipCache(reader.rows, settings.data.cache_gb, reader)
-    normalizer = replace(source.normalizer, units=reader.units)
+    normalizer = replace(source.normalizer, units=units)
     size = settings.patches.size
     groups: dict[str, RunningStatistics] = {}
     places: list[Places] = []
@@ -104,6 +102,13 @@ def prepare_target(
         if normalizer.needs_group and chip.valid.any():
             group = normalizer.group_of(record.domain, record.scene, record.id)
             groups.setdefault(group, RunningStatistics()).add(chip.image, chip.valid)
+    joined = Places.join(places)
+    if not (joined.valid_share >= 1 - settings.patches.max_nodata).any():
+        raise DataError(
+            f"no patch of {size} px of the target has at most {settings.patches.max_nodata:.0%} "
+            "without data: its images hold no data, or are smaller than a patch; look at them "
+            "(`sarwater inspect`), lower patches.size or raise patches.max_nodata"
+        )
     drawn = PatchSettings(
         size=size,
         strategy=Strategy.UNIFORM,
@@ -112,7 +117,7 @@ def prepare_target(
     )
     return TargetData(
         chips,
-        Sampler(Places.join(places), drawn, settings.run.seed),
+        Sampler(joined, drawn, settings.run.seed),
         {name: sums.result() for name, sums in groups.items()},
         normalizer,
         part.domains,
@@ -120,18 +125,47 @@ def prepare_target(
     )
 
 
+def chosen_target(settings: TrainSettings, manifest: Manifest) -> Manifest:
+    """Return the target's chips as the settings choose them, without labels.
+
+    Raises:
+        ManifestError: a split or a domain that is not there.
+        DataError: no chip.
+    """
+    chosen = settings.adaptation
+    part = without_labels(manifest).select(
+        split=chosen.target_splits, domains=chosen.target_domains
+    )
+    if not part.records:
+        raise DataError(f"{manifest.path or 'the target'} has no chip to adapt to")
+    return part
+
+
+def check_target(settings: TrainSettings, source: Manifest, target: Manifest) -> None:
+    """Check, from the tables alone, that a target can be adapted to.
+
+    Raises:
+        ManifestError: a split or a domain that is not there.
+        DataError: no chip, a band that is missing, or units that do not fit.
+    """
+    data, part = settings.data, chosen_target(settings, target)
+    first = source.select(split=data.train_split, domains=data.domains).records[0]
+    target_units(part.records, first.units, settings.normalization.kind)
+    for record in part.records:
+        _check_bands(record, first.bands)
+
+
 class _Reader:
     """Reads the target's images, large ones by parts, in the source's bands and units."""
 
-    def __init__(
-        self, records: Sequence[ChipRecord], source: TrainingData, kind: Normalization
-    ) -> None:
-        self._bands = source.bands
-        self.units = _units(records, source, kind)
+    def __init__(self, records: Sequence[ChipRecord], bands: tuple[str, ...], units: Units) -> None:
+        self._bands = bands
+        self.units = units
+        self._opened: tuple[int, ChipRecord, Scene] | None = None
         self._windows: list[tuple[int, int, int, int]] = []
         rows: list[ChipRecord] = []
         for record in records:
-            _check_bands(record, source.bands)
+            _check_bands(record, bands)
             grid = read_header(record.images[0]).grid
             for row in range(0, grid.height, _TILE):
                 for col in range(0, grid.width, _TILE):
@@ -140,33 +174,51 @@ class _Reader:
                     rows.append(record)
         self.rows = tuple(rows)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the open file behind: each process opens its own."""
+        return {**self.__dict__, "_opened": None}
+
     def __call__(self, index: int) -> Chip:
         record, window = self.rows[index], self._windows[index]
-        with Scene(
-            record.images, bands=record.bands, units=record.units, nodata=record.nodata
-        ) as scene:
-            image, valid = scene.read(*window, bands=scene.band_indices(self._bands))
-            grid = scene.grid.window(*window)
+        scene = self._scene(record)
+        image, valid = scene.read(*window, bands=scene.band_indices(self._bands))
+        grid = scene.grid.window(*window)
         if record.units != self.units:
             image = np.where(valid, convert(image, record.units, self.units), np.float32(0))
         return Chip(record.id, record.domain, self._bands, self.units, image, valid, None, grid)
 
+    def _scene(self, record: ChipRecord) -> Scene:
+        """Keep the last image open: finding the borders of an 8-bit scene reads all of it."""
+        if self._opened is not None:
+            process, known, scene = self._opened
+            if known is record and process == os.getpid():
+                return scene
+            if process == os.getpid():
+                scene.close()
+        scene = Scene(record.images, bands=record.bands, units=record.units, nodata=record.nodata)
+        self._opened = (os.getpid(), record, scene)
+        return scene
 
-def _units(records: Sequence[ChipRecord], source: TrainingData, kind: Normalization) -> Units:
-    """Return the units in which the target is read: the source's wherever that can be."""
+
+def target_units(records: Sequence[ChipRecord], wanted: Units, kind: Normalization) -> Units:
+    """Return the units in which the target is read: the source's wherever that can be.
+
+    Raises:
+        DataError: they cannot be the source's, and the normalization needs that.
+    """
     found = sorted({record.units for record in records})
-    if all(can_convert(units, source.units) for units in found):
-        return source.units
+    if all(can_convert(units, wanted) for units in found):
+        return wanted
     own = (Normalization.DOMAIN, Normalization.SCENE, Normalization.PATCH)
     if kind in own and len(found) == 1:
         return found[0]
     listed = ", ".join(units.value for units in found)
     raise DataError(
-        f"the target's values are in units {listed}, the source's in {source.units.value}, and one "
+        f"the target's values are in units {listed}, the source's in {wanted.value}, and one "
         "cannot be computed from the other without the sensor's calibration; "
         + (
             "take targets of one unit"
-            if kind in own
+            if len(found) > 1
             else "set normalization.kind to domain, which takes each side's own statistics"
         )
     )
