@@ -313,6 +313,35 @@ def summarize(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {"best": BEST, "runs": len(rows), "pairs": pairs}
 
 
+def print_table() -> None:
+    """Print the summary as a table for docs/adaptation.md."""
+    rows = read_rows()
+    summary = summarize(rows)
+    titles = ("pair", "method", "F1", "[95 %]", "IoU", "precision", "recall")
+    print(f"{len(rows)} runs.\n")
+    print("| " + " | ".join((*titles, "difference [95 %]", "of the gap", "best F1")) + " |")
+    print("|" + "---|" * (len(titles) + 3))
+    for name, pair in summary["pairs"].items():
+        for method, one in sorted(pair["methods"].items(), key=lambda item: -item[1]["f1"]):
+            low, high = one["f1_interval"]
+            gained = "-"
+            if "difference" in one:
+                bounds = "[{:+.3f}, {:+.3f}]".format(*one["difference_interval"])
+                gained = f"{one['difference']:+.3f} {bounds}"
+            share = f"{one['gap_recovered']:.0%}" if "gap_recovered" in one else "-"
+            cells = [
+                name,
+                method,
+                f"{one['f1']:.3f}",
+                f"[{low:.3f}, {high:.3f}]",
+                *(f"{one[score]:.3f}" for score in ("iou", "precision", "recall")),
+                gained,
+                share,
+                f"{one['best_f1']:.3f}",
+            ]
+            print("| " + " | ".join(cells) + " |")
+
+
 def _counts(runs: list[dict[str, Any]], point: str) -> Any:
     """Return [3, chip] hits, false alarms and misses, added over seeds; None without runs."""
     import numpy as np
@@ -368,9 +397,13 @@ def main() -> None:
     parser.add_argument("--methods")
     parser.add_argument("--seeds")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--table", action="store_true", help="print what is there, run nothing")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--source", help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.table:
+        print_table()
+        return
     if args.one:
         name, method, seed = args.one.split("/")
         print(json.dumps(run(name, method, int(seed), args.work)))

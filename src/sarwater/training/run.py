@@ -140,7 +140,7 @@ class Run:
             adapter.source_domains if adapter else None,
         )
         if progress.step == 0:
-            shown = self.steps * self._joint_batch
+            shown = self.steps * self.settings.optimization.batch_size * self.fabric.world_size
             report = self.data.sampler.report(patches.drawn[:shown], *patches.label_counts(shown))
             progress.sampling.append({"epoch": progress.epoch, **report})
         self.learner.train()
@@ -331,10 +331,6 @@ class Run:
             self.folder.summarize(
                 summary_of(self.progress, self.data, self.fabric, digest, adapter)
             )
-
-    @property
-    def _joint_batch(self) -> int:
-        return self.settings.optimization.batch_size * self.fabric.world_size
 
     def _is_stale(self) -> bool:
         limit = self.settings.optimization.early_stopping
