@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from sarwater.errors import DataError
 from sarwater.types import Units
-from sarwater.units import can_convert, convert, guess_units
+from sarwater.units import add_decibels, can_convert, convert, guess_units, in_decibels
 
 
 @given(st.floats(-49.5, 30, width=32))
@@ -61,3 +62,41 @@ def test_a_few_negative_pixels_of_noise_do_not_make_decibels() -> None:
     values = np.full(100_000, 0.05, np.float32)
     values[:5] = -0.001
     assert guess_units(values, "float32") == Units.LINEAR
+
+
+def backscatter() -> dict[Units, NDArray[np.float64]]:
+    """The same backscatter in each of the units, -20 ... -3 dB."""
+    power = np.random.default_rng(0).uniform(0.01, 0.5, (2, 30, 40))
+    decibel = 10 * np.log10(power)
+    return {
+        Units.DB: decibel,
+        Units.LINEAR: power,
+        Units.AMPLITUDE: np.sqrt(power),
+        Units.BYTE: (decibel + 25) * 255 / 30,
+    }
+
+
+@pytest.mark.parametrize("units", backscatter())
+def test_a_decibel_more_is_a_decibel_more_in_any_units(units: Units) -> None:
+    decibel = backscatter()[Units.DB] + 1
+    louder = {
+        Units.DB: decibel,
+        Units.LINEAR: 10 ** (decibel / 10),
+        Units.AMPLITUDE: 10 ** (decibel / 20),
+        Units.BYTE: (decibel + 25) * 255 / 30,
+    }
+    found = add_decibels(backscatter()[units].astype(np.float32), np.float32(1), units)
+    np.testing.assert_allclose(found, louder[units], rtol=1e-4)
+
+
+def test_bytes_stay_within_their_range_and_what_is_no_radar_stays() -> None:
+    values = np.array([0, 3, 250, 255], np.float32)
+    assert add_decibels(values, np.float32(3), Units.BYTE).max() == 255
+    assert add_decibels(values, np.float32(-3), Units.BYTE).min() == 0
+    np.testing.assert_array_equal(add_decibels(values, np.float32(3), Units.OTHER), values)
+
+
+@pytest.mark.parametrize("units", [Units.DB, Units.LINEAR, Units.AMPLITUDE])
+def test_all_backscatter_has_the_same_decibels(units: Units) -> None:
+    found = in_decibels(backscatter()[units].astype(np.float32), units)
+    np.testing.assert_allclose(found, backscatter()[Units.DB], atol=1e-4)

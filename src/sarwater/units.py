@@ -59,3 +59,41 @@ def convert(image: FloatArray, found: Units, wanted: Units) -> FloatArray:
         floored = np.maximum(image, np.float32(_FLOOR_LINEAR))
         return np.asarray(10 * np.log10(floored), dtype=np.float32)
     return np.asarray(np.float32(10) ** (image / np.float32(10)), dtype=np.float32)
+
+
+BYTE_COUNTS_PER_DB = 255 / 30
+"""8-bit products are taken as 30 dB over 0 ... 255 (nobody declares the scaling)."""
+
+
+def in_decibels(image: AnyArray, units: Units) -> AnyArray:
+    """Return values on a logarithmic scale: 10 log10 of power, 20 log10 of amplitude.
+
+    What is one already (dB, 8-bit) and what is no backscatter stays. Power and amplitude under
+    1e-5 count as that.
+
+    >>> in_decibels(np.float32([0.1, 0]), Units.AMPLITUDE).round(3).tolist()
+    [-20.0, -100.0]
+    """
+    if units not in (Units.LINEAR, Units.AMPLITUDE):
+        return image
+    factor = np.float32(10 if units == Units.LINEAR else 20)
+    return np.asarray(factor * np.log10(np.maximum(image, np.float32(_FLOOR_LINEAR))))
+
+
+def add_decibels(image: AnyArray, decibel: AnyArray | np.float32, units: Units) -> AnyArray:
+    """Return values as a gain in dB changes them; 8-bit ones stay within 0 ... 255.
+
+    Values that are no backscatter (units ``other``) stay as they are.
+
+    >>> add_decibels(np.float32([2.0]), np.float32(10), Units.LINEAR).tolist()
+    [20.0]
+    """
+    if units == Units.DB:
+        return np.asarray(image + decibel)
+    if units == Units.LINEAR:
+        return np.asarray(image * np.float32(10) ** (decibel / np.float32(10)))
+    if units == Units.AMPLITUDE:
+        return np.asarray(image * np.float32(10) ** (decibel / np.float32(20)))
+    if units == Units.BYTE:
+        return np.asarray(np.clip(image + decibel * np.float32(BYTE_COUNTS_PER_DB), 0, 255))
+    return image

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from sarwater.adaptation.comparison import Side, SideBySide, louder_by, warnings
+from sarwater.adaptation.comparison import Side, SideBySide, warnings
 from sarwater.normalize import BandStatistics
 from sarwater.types import IGNORE, BoolArray, Chip, FloatArray, Grid, Units
 
@@ -86,28 +86,6 @@ def test_without_a_valid_pixel_nothing_differs() -> None:
     assert found["overlap"] is None
     assert found["disagreement"] == 0
     assert found["warnings"] == []
-
-
-@pytest.mark.parametrize("units", [Units.DB, Units.LINEAR, Units.AMPLITUDE, Units.BYTE])
-def test_a_decibel_more_is_a_decibel_more_in_any_units(units: Units) -> None:
-    power = np.random.default_rng(0).uniform(0.01, 0.5, (2, 30, 40))
-    decibel = 10 * np.log10(power)
-    values = {
-        Units.DB: decibel,
-        Units.LINEAR: power,
-        Units.AMPLITUDE: np.sqrt(power),
-        Units.BYTE: (decibel + 25) * 255 / 30,
-    }
-    louder = {
-        Units.DB: decibel + 1,
-        Units.LINEAR: power * 10**0.1,
-        Units.AMPLITUDE: np.sqrt(power) * 10**0.05,
-        Units.BYTE: (decibel + 26) * 255 / 30,
-    }
-    one = chip(units=units)
-    one.image[...] = np.where(one.valid, values[units], 0)
-    expected = np.where(one.valid, louder[units], 0)
-    np.testing.assert_allclose(louder_by(one, 1.0), expected, rtol=1e-4)
 
 
 def signals(**adapted: float | None) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Adversarial alignment: a discriminator learns the domain, the network learns to hide it."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -60,7 +61,7 @@ class DomainNames:
         return tuple(1 / (2 * len(side)) for side in (self.source, self.target) for _ in side)
 
 
-class Alignment(nn.Module):
+class Alignment(nn.Module, ABC):
     """Domain cross-entropy behind a gradient reversal; what is aligned, subclasses say.
 
     The loss is sum_d w_d CE_d / sum_d w_d over the domains d in the batch, with CE_d the mean
@@ -86,9 +87,9 @@ class Alignment(nn.Module):
         self.register_buffer("classes", torch.tensor(names.classes(domains)), persistent=False)
         self.register_buffer("weights", torch.tensor(names.weights()), persistent=False)
 
+    @abstractmethod
     def seen(self, sides: Sides) -> Tensor:
         """Return what the discriminator sees."""
-        raise NotImplementedError
 
     def forward(self, sides: Sides, strength: float) -> tuple[Tensor, Tensor]:
         """Return the loss, and the discriminator's accuracy (both sides weighing alike).

@@ -9,6 +9,7 @@ import numpy as np
 from sarwater.adaptation.observation import Observation
 from sarwater.normalize import BandStatistics
 from sarwater.types import IGNORE, BoolArray, ByteArray, Chip, FloatArray, Units
+from sarwater.units import add_decibels
 
 Predict = Callable[[FloatArray, BoolArray, BandStatistics | None], FloatArray]
 """From image [band, row, col], valid [row, col] and the statistics of the image's domain or scene
@@ -16,8 +17,6 @@ Predict = Callable[[FloatArray, BoolArray, BandStatistics | None], FloatArray]
 
 GAIN_DB = 1.0
 """Change of gain under which a good map stays the same."""
-
-_BYTE_COUNTS_PER_DB = 255 / 30
 
 _LITTLE_OVERLAP = 0.5
 """Intersection over union of the two maps' water below which they are different maps."""
@@ -97,7 +96,9 @@ class SideBySide:
         flipped = side.predict(*mirrored, group)[:, ::-1]
         _count(sums.flip, water, (flipped >= threshold) & chip.valid)
         if chip.units is not Units.OTHER:
-            louder = side.predict(louder_by(chip, GAIN_DB), chip.valid, group)
+            brighter = add_decibels(chip.image, np.float32(GAIN_DB), chip.units)
+            brighter = np.where(chip.valid, brighter, np.float32(0))
+            louder = side.predict(brighter, chip.valid, group)
             _count(sums.gain, water, (louder >= threshold) & chip.valid)
         return water
 
@@ -131,11 +132,7 @@ def warnings(found: dict[str, Any]) -> list[str]:
     """Say why adapting looks harmful, from the signals alone."""
     before, after = found["source_only"], found["adapted"]
     words = []
-    if (
-        found["overlap"] is not None
-        and found["overlap"] < _LITTLE_OVERLAP
-        and found["disagreement"] > _FEW
-    ):
+    if maps_differ(found["overlap"], found["disagreement"]):
         words.append(
             f"the two maps share {found['overlap']:.0%} of their water only "
             f"({before['water_share']:.1%} of the pixels before, {after['water_share']:.1%} after)"
@@ -147,18 +144,14 @@ def warnings(found: dict[str, Any]) -> list[str]:
     return words
 
 
-def louder_by(chip: Chip, decibel: float) -> FloatArray:
-    """Return a chip's image with a higher gain, in its own units; 0 where not valid."""
-    power = np.float32(10 ** (decibel / 10))
-    if chip.units is Units.DB:
-        changed = chip.image + np.float32(decibel)
-    elif chip.units is Units.LINEAR:
-        changed = chip.image * power
-    elif chip.units is Units.AMPLITUDE:
-        changed = chip.image * np.sqrt(power)
-    else:
-        changed = np.clip(chip.image + np.float32(decibel * _BYTE_COUNTS_PER_DB), 0, 255)
-    return np.where(chip.valid, changed, np.float32(0)).astype(np.float32)
+def maps_differ(overlap: float | None, disagreement: float) -> bool:
+    """Whether two maps are so different that one of them must be wrong.
+
+    Args:
+        overlap: intersection over union of their water, None without any.
+        disagreement: share of the pixels whose class differs.
+    """
+    return overlap is not None and overlap < _LITTLE_OVERLAP and disagreement > _FEW
 
 
 def _worse(low: float | None, high: float | None, margin: float) -> bool:

@@ -16,7 +16,7 @@ from scipy.special import logit
 
 from sarwater.evaluation.counts import BINS, THRESHOLDS
 from sarwater.types import BoolArray, FloatArray, Units
-from sarwater.units import can_convert, convert
+from sarwater.units import in_decibels
 
 DoubleArray = NDArray[np.float64]
 
@@ -267,10 +267,7 @@ def filtered_decibels(
     Returns:
         The filtered image, and True where the whole filter window was valid.
     """
-    if units in (Units.LINEAR, Units.AMPLITUDE) and can_convert(units, Units.DB):
-        image = convert(image, units, Units.DB)
-    elif units is Units.AMPLITUDE:
-        image = 20 * np.log10(np.maximum(image, np.float32(1e-6)))
+    image = in_decibels(image, units)
     quiet = np.stack([ndimage.median_filter(band, MEDIAN) for band in image])
     inside: BoolArray = ndimage.minimum_filter(valid, MEDIAN)
     return quiet, inside

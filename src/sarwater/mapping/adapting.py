@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from sarwater.adaptation.batch_norm import adapted_bundle
+from sarwater.adaptation.comparison import maps_differ
 from sarwater.engines.torch_engine import device_named
 from sarwater.mapping.inputs import ModelScene
 from sarwater.normalize import BandStatistics
@@ -13,12 +14,6 @@ from sarwater.types import BoolArray, FloatArray
 
 _PIXELS = 1 << 22
 """Pixels that are looked at, in windows spread over the scene."""
-
-_LITTLE_OVERLAP = 0.5
-"""Intersection over union of the water before and after, below which a user is warned."""
-
-_FEW = 0.005
-"""Share of the pixels up to which a change is too small to warn of."""
 
 
 def adapt_to_scene(
@@ -74,7 +69,7 @@ def compare_water(before: BoolArray, after: BoolArray) -> dict[str, Any]:
         "water_share_after": float(after.mean()),
         "disagreement": disagreement,
         "overlap": overlap,
-        "looks_harmful": overlap is not None and overlap < _LITTLE_OVERLAP and disagreement > _FEW,
+        "looks_harmful": maps_differ(overlap, disagreement),
     }
 
 

@@ -10,7 +10,8 @@ from sarwater.palette import LAND as LAND
 from sarwater.palette import WATER as WATER
 from sarwater.palette import class_color as class_color
 from sarwater.palette import rgb as rgb
-from sarwater.types import IGNORE, BoolArray, ByteArray, Chip, FloatArray, Units
+from sarwater.types import IGNORE, BoolArray, ByteArray, Chip, FloatArray
+from sarwater.units import in_decibels
 
 FALSE_POSITIVE = "#E69F00"
 FALSE_NEGATIVE = "#CC79A7"
@@ -55,7 +56,7 @@ def sar_composite(chip: Chip) -> ByteArray:
         order = [names.index(name) for name in ("red", "green", "blue")]
         layers = [stretch(chip.image[i], chip.valid) for i in order]
     else:
-        layers = [stretch(_decibel(band, chip.units), chip.valid) for band in chip.image[:2]]
+        layers = [stretch(in_decibels(band, chip.units), chip.valid) for band in chip.image[:2]]
         first, last = layers[0], layers[-1]
         layers = [first, last, ((first.astype(np.uint16) + last) // 2).astype(np.uint8)]
     return _striped(np.stack(layers, axis=-1), ~chip.valid)
@@ -63,7 +64,7 @@ def sar_composite(chip: Chip) -> ByteArray:
 
 def gray_view(chip: Chip) -> ByteArray:
     """Show the first band of a chip in gray [row, col]."""
-    return stretch(_decibel(chip.image[0], chip.units), chip.valid)
+    return stretch(in_decibels(chip.image[0], chip.units), chip.valid)
 
 
 def class_picture(classes: ByteArray, counted: BoolArray | None = None) -> ByteArray:
@@ -96,13 +97,6 @@ def error_map(
     picture[~is_water & called] = rgb(FALSE_POSITIVE)
     picture[is_water & ~called] = rgb(FALSE_NEGATIVE)
     return _striped(picture, ~counted)
-
-
-def _decibel(band: FloatArray, units: Units) -> FloatArray:
-    if units not in (Units.LINEAR, Units.AMPLITUDE):
-        return band
-    factor = np.float32(10 if units is Units.LINEAR else 20)
-    return np.asarray(factor * np.log10(np.maximum(band, np.float32(1e-5))), np.float32)
 
 
 def _striped(picture: NDArray[np.uint8], where: BoolArray) -> ByteArray:

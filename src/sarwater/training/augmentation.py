@@ -4,9 +4,7 @@ import numpy as np
 
 from sarwater.config import AugmentationSettings
 from sarwater.types import AnyArray, BoolArray, ByteArray, FloatArray, Units
-
-_BYTE_COUNTS_PER_DB = 255 / 30
-"""8-bit products are taken as 30 dB over 0 ... 255 (nobody declares the scaling)."""
+from sarwater.units import BYTE_COUNTS_PER_DB, add_decibels, in_decibels
 
 
 def augment(
@@ -45,7 +43,7 @@ def augment(
         stretched = _stretch(changed, usable, units, settings.contrast, random)
         decibel = stretched if decibel is None else decibel + stretched
     if decibel is not None:
-        changed = np.where(usable, _amplify(changed, decibel, units), 0)
+        changed = np.where(usable, add_decibels(changed, decibel, units), 0)
     return (
         np.ascontiguousarray(changed, np.float32),
         np.ascontiguousarray(usable),
@@ -79,31 +77,12 @@ def _stretch(
 ) -> FloatArray:
     """Return the change in dB that stretches each band about its mean."""
     factors = np.expm1(random.normal(0, deviation, image.shape[0])).astype(np.float32)
-    logarithm = _in_decibels(image, units)
+    logarithm = in_decibels(image, units)
+    if units == Units.BYTE:
+        logarithm = logarithm / np.float32(BYTE_COUNTS_PER_DB)
     change = np.zeros(image.shape, np.float32)
     for band, factor in enumerate(factors):
         values = logarithm[band][valid]
         if values.size:
             change[band] = factor * (logarithm[band] - values.mean())
     return change
-
-
-def _in_decibels(image: AnyArray, units: Units) -> AnyArray:
-    if units == Units.BYTE:
-        return np.asarray(image / np.float32(_BYTE_COUNTS_PER_DB))
-    if units == Units.DB:
-        return image
-    scale = 10 if units == Units.LINEAR else 20
-    return np.asarray(scale * np.log10(np.maximum(image, np.float32(1e-6))))
-
-
-def _amplify(image: FloatArray, decibel: FloatArray, units: Units) -> AnyArray:
-    if units == Units.DB:
-        return image + decibel
-    if units == Units.LINEAR:
-        return image * np.float32(10) ** (decibel / 10)
-    if units == Units.AMPLITUDE:
-        return image * np.float32(10) ** (decibel / 20)
-    if units == Units.BYTE:
-        return np.clip(image + decibel * np.float32(_BYTE_COUNTS_PER_DB), 0, 255)
-    return image
