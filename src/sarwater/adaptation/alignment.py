@@ -1,5 +1,6 @@
 """Adversarial alignment: a discriminator learns the domain, the network learns to hide it."""
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
@@ -176,5 +177,5 @@ def entropy_maps(logits: Tensor) -> Tensor:
     [0.5, 0.5]
     """
     log = F.log_softmax(logits.float(), dim=1)
-    maps: Tensor = -(log.exp() * log) / torch.log(torch.tensor(float(logits.shape[1])))
+    maps: Tensor = -(log.exp() * log) / math.log(logits.shape[1])
     return maps

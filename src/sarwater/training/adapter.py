@@ -186,8 +186,8 @@ class Adapter:
         if strategy not in (Strategy.STRATIFIED, Strategy.SHORELINE):
             return
         predictor, places = ChipPredictor(network, self.as_source), []
-        size = self.data.sampler.settings.size
-        for index in track(range(len(self.data.chips.records)), "predicting target", self._images):
+        size, images = self.data.sampler.settings.size, len(self.data.chips.records)
+        for index in track(range(images), "predicting target", images):
             chip = self.data.chips[index]
             water = predictor.water(chip.image, chip.valid, self.data.group_at(index)) >= threshold
             places.append(places_of(index, water.astype(np.uint8), chip.valid, size))
@@ -212,10 +212,6 @@ class Adapter:
         names = ("background", "foreground", "shoreline")
         counts = {name: state[name].numpy() for name in names}
         self._draw_by(replace(self.data.sampler.places, **counts))
-
-    @property
-    def _images(self) -> int:
-        return len(self.data.chips.records)
 
     def join(
         self,

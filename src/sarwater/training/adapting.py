@@ -8,8 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from sarwater.adaptation.comparison import Predict, Side, SideBySide
-from sarwater.config import AdaptationSettings, TrainSettings, build_settings, read_yaml
-from sarwater.config import write_settings as write_yaml
+from sarwater.config import (
+    AdaptationSettings,
+    TrainSettings,
+    build_settings,
+    read_yaml,
+    write_settings,
+)
 from sarwater.datasets.manifest import Manifest
 from sarwater.errors import ConfigError, ModelError
 from sarwater.files import mark_as_own, refuse_existing, refuse_inputs, write_json
@@ -64,7 +69,7 @@ class AdaptFolder:
         if model is not None:
             self.source_only.path.mkdir()
             shutil.copyfile(model, self.source_only.bundle)
-        write_yaml(settings, self.settings)
+        write_settings(settings, self.settings)
 
     def read_settings(self) -> TrainSettings:
         """Read the settings.
