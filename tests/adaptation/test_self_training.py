@@ -36,16 +36,16 @@ def shifted(p: float, t: float) -> float:
 
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("threshold", [0.1, 0.5, 0.9])
-@pytest.mark.parametrize("confidence", [0.5, 0.8, 0.95])
+@pytest.mark.parametrize("confidence", [0.5, 0.8, 0.95, None])
 def test_pseudo_labels_are_those_of_a_loop(
-    classes: int, threshold: float, confidence: float
+    classes: int, threshold: float, confidence: float | None
 ) -> None:
     probability = probabilities(classes)
     valid = torch.rand(3, 6, 7) < 0.7
     labels, weight = pseudo_labels(probability, valid, threshold, confidence)
     assert labels.dtype == torch.uint8
     for patch, kinds in enumerate(probability.double().numpy()):
-        sure = []
+        sure: list[bool] = []
         for row, col in np.ndindex(6, 7):
             if not valid[patch, row, col]:
                 assert labels[patch, row, col] == IGNORE
@@ -54,8 +54,12 @@ def test_pseudo_labels_are_those_of_a_loop(
             water = shifted(kind[1:].sum() / kind.sum(), threshold)
             expected = 1 + kind[1:].argmax() if water >= 0.5 else 0
             assert labels[patch, row, col] == expected
-            sure.append(water >= confidence or 1 - water >= confidence)
-        assert float(weight[patch]) == pytest.approx(np.mean(sure), abs=1e-6)
+            if confidence is None:
+                assert float(weight[patch, row, col]) == pytest.approx(abs(2 * water - 1), abs=1e-5)
+            else:
+                sure.append(water >= confidence or 1 - water >= confidence)
+        if confidence is not None:
+            assert weight[patch].unique().tolist() == pytest.approx([np.mean(sure)], abs=1e-6)
 
 
 @settings(max_examples=50)
@@ -74,7 +78,7 @@ def test_probabilities_of_0_and_1_are_sure() -> None:
     probability = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).T[None, :, None]
     labels, weight = pseudo_labels(probability, all_valid(probability), 0.9, 0.95)
     assert labels.tolist() == [[[0, 1]]]
-    assert weight.tolist() == [1]
+    assert weight.tolist() == [[[1, 1]]]
 
 
 def test_a_patch_without_valid_pixels_weighs_nothing() -> None:
@@ -83,7 +87,7 @@ def test_a_patch_without_valid_pixels_weighs_nothing() -> None:
     valid[1] = False
     labels, weight = pseudo_labels(probability, valid, 0.5, 0.6)
     assert (labels[1] == IGNORE).all()
-    assert weight[1] == 0
+    assert not weight[1].any()
     assert (weight[[0, 2]] > 0.5).all()
 
 
@@ -97,7 +101,7 @@ def sides(
     labels = torch.randint(0, classes, (targets, 6, 7), dtype=torch.uint8)
     for one in (target, labels):
         one[torch.rand(one.shape) < 0.2] = IGNORE
-    return images[:sources], target, images[sources:], labels, torch.rand(targets) * 0.9
+    return images[:sources], target, images[sources:], labels, torch.rand(targets, 6, 7) * 0.9
 
 
 def mix(parts: tuple[Tensor, ...], seed: int = 0) -> PseudoLabelled:
@@ -126,7 +130,7 @@ def test_every_pixel_comes_from_one_side_in_image_label_and_weight(
             else:
                 assert torch.equal(pixel, onto[patch, :, row, col])
                 assert label == labels[patch, row, col]
-                assert weighs == weight[patch]
+                assert weighs == weight[patch, row, col]
         pasted = mixed.weight[patch] == 1
         assert len(classes) == 1
         assert torch.equal(pasted, target[source] == classes.pop())
@@ -153,7 +157,7 @@ def test_a_source_patch_without_labels_pastes_nothing() -> None:
     mixed = mix(parts)
     assert torch.equal(mixed.image, onto)
     assert torch.equal(mixed.target, labels)
-    assert torch.equal(mixed.weight, weight[:, None, None].expand(3, 6, 7))
+    assert torch.equal(mixed.weight, weight)
     assert not torch.equal(image, onto)
 
 
@@ -247,4 +251,4 @@ def test_evidence_moves_the_log_odds_of_a_pseudo_label() -> None:
     # ln(.3/.7) = -.85, so one more is water; ln(.9/.1) = 2.2, so three less is land.
     assert labels.tolist() == [[[0, 1, 0]]]
     _, weight = pseudo_labels(probability, valid, 0.5, 0.9, torch.tensor([[[-5.0, 5.0, 5.0]]]))
-    assert weight.tolist() == [1.0]
+    assert weight.tolist() == [[[1.0, 1.0, 1.0]]]

@@ -31,42 +31,47 @@ def pseudo_labels(
     probability: Tensor,
     valid: Tensor,
     threshold: float,
-    confidence: float,
+    confidence: float | None,
     evidence: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Turn a network's probability into labels and a weight for each patch.
+    """Turn a network's probability into labels and weights.
 
     The odds of water are divided by those of the threshold t, p' = odds / (1 + odds) with
-    odds = p (1 - t) / ((1 - p) t), so that water begins at p' = .5; a pixel is sure where p' or
-    1 - p' reaches the confidence. A patch weighs by its share of sure pixels, all of its pixels
-    alike: those at the shore, which are never sure, are learned too.
+    odds = p (1 - t) / ((1 - p) t), so that water begins at p' = .5. Without a confidence a pixel
+    weighs |2 p' - 1|: where the network does not know, as along a shore, it does not learn its own
+    guess. With one, all pixels of a patch weigh alike, by the share of its pixels whose p' or
+    1 - p' reaches it (DACS).
 
     Args:
         probability: [b, k, h, w].
         valid: bool [b, h, w].
         threshold: of water probability, within 0 ... 1.
-        confidence: .5 ... 1.
+        confidence: .5 ... 1, or None.
         evidence: log-odds [b, h, w] that are added to those of p', from other sources.
 
     Returns:
-        uint8 labels [b, h, w], ``IGNORE`` where not valid, and weights [b].
+        uint8 labels [b, h, w], ``IGNORE`` where not valid, and weights [b, h, w], 0 ... 1.
 
     >>> p = torch.tensor([[[[0.3, 0.99]], [[0.7, 0.01]]]])
     >>> pseudo_labels(p, torch.ones(1, 1, 2, dtype=torch.bool), 0.8, 0.95)
-    (tensor([[[0, 0]]], dtype=torch.uint8), tensor([0.5000]))
+    (tensor([[[0, 0]]], dtype=torch.uint8), tensor([[[0.5000, 0.5000]]]))
     """
     water = probability[:, 1:].sum(dim=1)
     shifted = torch.special.logit(water.double(), eps=1e-7) - torch.logit(
-        torch.tensor(threshold).double(), eps=1e-7
+        torch.tensor(threshold, dtype=torch.float64), eps=1e-7
     )
     if evidence is not None:
         shifted = shifted + evidence
     is_water = shifted >= 0
     kind = probability[:, 1:].argmax(dim=1) + 1
     labels = torch.where(is_water, kind, 0)
-    sure = (torch.sigmoid(shifted.abs()) >= confidence) & valid
-    weight = sure.flatten(1).sum(dim=1) / valid.flatten(1).sum(dim=1).clamp(min=1)
-    return torch.where(valid, labels, IGNORE).to(torch.uint8), weight.float()
+    sureness = torch.sigmoid(shifted.abs())
+    if confidence is None:
+        weight = 2 * sureness - 1
+    else:
+        sure = ((sureness >= confidence) & valid).flatten(1).sum(dim=1)
+        weight = (sure / valid.flatten(1).sum(dim=1).clamp(min=1))[:, None, None]
+    return torch.where(valid, labels, IGNORE).to(torch.uint8), weight.float().expand(labels.shape)
 
 
 def class_mix(
@@ -84,7 +89,7 @@ def class_mix(
         target: their true labels, uint8 [n, h, w].
         onto: target patches [b, c, h, w]; patch i takes from source patch i modulo n.
         labels: their pseudo-labels, uint8 [b, h, w].
-        weight: of each target patch [b].
+        weight: of their pixels [b, h, w].
         generator: source of randomness, on the CPU.
     """
     take = torch.arange(len(onto)) % len(image)
@@ -95,11 +100,10 @@ def class_mix(
         half = torch.randperm(len(classes), generator=generator)[: (len(classes) + 1) // 2]
         chosen = classes[half.to(classes.device)]
         pasted[index] = torch.isin(one, chosen)
-    weights = weight[:, None, None].expand(labels.shape)
     return PseudoLabelled(
         torch.where(pasted[:, None], image, onto),
         torch.where(pasted, target, labels),
-        torch.where(pasted, torch.ones_like(weights), weights),
+        torch.where(pasted, 1.0, weight),
     )
 
 

@@ -41,8 +41,9 @@ class SelfTrainingMethod(_Method):
     """Pseudo-labels of the averaged network, on images mixed by class (DACS, DAFormer)."""
 
     name: Literal["self_training"] = "self_training"
-    confidence: float = Field(0.95, ge=0.5, lt=1)
-    """A target patch weighs by its share of pixels whose class is at least this probable."""
+    confidence: float | None = Field(None, ge=0.5, lt=1)
+    """A target patch weighs by its share of pixels whose class is at least this probable; by
+    default each pixel weighs by its own certainty."""
     mix: bool = True
     """Paste the pixels of one class of a source patch over the target patch (ClassMix)."""
     threshold: Literal["separation", "half"] = "separation"

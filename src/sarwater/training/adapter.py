@@ -272,8 +272,7 @@ class Adapter:
             method.confidence,
             target["evidence"].to(image.device),
         )
-        weights = weight[:, None, None].expand(labels.shape)
-        mixed = PseudoLabelled(image, labels, weights)
+        mixed = PseudoLabelled(image, labels, weight)
         if method.mix:
             source_image = source["image"].to(image.device)
             source_target = source["target"].to(image.device)
