@@ -18,6 +18,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from adaptation_summary import ORACLE, print_tables, summarize
+
 RESULTS = Path(__file__).parent / "results" / "adaptation.json"
 
 BASE: dict[str, Any] = {
@@ -86,12 +88,8 @@ METHODS = {
     "self_training": Method(("self_training",)),
     "combination": Method(("self_training", "dann", "adabn")),
 }
-ORACLE = "oracle"
 BEST = "combination"
 """What is put forward as the best combination."""
-
-SMALLEST_GAP = 0.03
-"""Gap in F1 below which no share of it is given."""
 
 EVENTS = {
     "alabama": ("northal_20190302t234651", ("--by", "row", "--val", "6,11", "--test", "13-")),
@@ -196,63 +194,12 @@ def run(name: str, method: str, seed: int, work: Path) -> dict[str, Any]:
         more = {"adaptation": adaptation, "model": {"init": str(start)}}
         full = settings(pair, seed, FURTHER_EPOCHS, FURTHER_RATE, chosen.settings, more)
         bundle = trained(full, table(work, pair.source), out, target)
-    row = {"pair": name, "method": method, "seed": seed}
-    return {**row, **score(bundle, out, target), "seconds": round(time.monotonic() - begin)}
+    from adaptation_scores import score
 
-
-def score(path: Path, out: Path, target: Any) -> dict[str, Any]:
-    """Count hits and misses of a model on the target's test part, chip by chip."""
-    import numpy as np
-
-    from sarwater.evaluation.chips import ModelIdentity, evaluate
-    from sarwater.evaluation.scores import curve
-    from sarwater.models.bundle import load_bundle
-    from sarwater.prediction import Predictor
-
-    bundle = load_bundle(path)
-    info = bundle.info
-    who = ModelIdentity(path.name, bundle.hash, info.classes, info.threshold, "")
-    predictor = Predictor(bundle, device="cpu")
-    found = evaluate(
-        predictor, target.select(split="test"), who, split="test", normalizer=info.normalization
-    )
-    pooled = found.counts.pooled()
-    scores = curve(pooled)
-    validation = json.loads((out / "train.json").read_text())["validation"]
-    best = int(np.nanargmax(scores.f1))
-    thresholds = {
-        "chosen": info.threshold,
-        "source": validation["threshold"],
-        "half": 0.5,
-        "best": (best + 1) / 1000,
-    }
-    result: dict[str, Any] = {"points": {}}
-    for point, threshold in thresholds.items():
-        at = round(threshold * 1000) - 1
-        values = {
-            n: round(float(getattr(scores, n)[at]), 4) for n in ("f1", "iou", "precision", "recall")
-        }
-        result["points"][point] = {"threshold": threshold, **values}
-    result["chips"] = [chip.id for chip in found.chips]
-    counts = found.counts
-    for point in ("chosen", "source"):
-        at = round(thresholds[point] * 1000) - 1
-        arrays = (counts.tp, counts.fp, counts.fn)
-        result["points"][point]["counts"] = [array[:, at].tolist() for array in arrays]
-    result["history"] = history(out / "curves.csv")
-    return result
-
-
-def history(path: Path) -> list[dict[str, float]]:
-    """Return the signals of each epoch."""
-    import csv
-
-    with path.open() as file:
-        rows = list(csv.DictReader(file))
-    kept = ("train_", "c_", "target_", "val_best_f1")
-    return [
-        {n: round(float(v), 5) for n, v in row.items() if n.startswith(kept) and v} for row in rows
-    ]
+    trained_s = round(json.loads((out / "train.json").read_text())["seconds"])
+    measured = score(bundle, out, target, table(work, pair.source), method == "source_only")
+    row = {"pair": name, "method": method, "seed": seed, **measured}
+    return {**row, "trained_s": trained_s, "seconds": round(time.monotonic() - begin)}
 
 
 def wanted(args: argparse.Namespace) -> Iterator[tuple[str, str, int]]:
@@ -271,116 +218,13 @@ def read_rows() -> list[dict[str, Any]]:
     return json.loads(RESULTS.read_text())["runs"] if RESULTS.exists() else []
 
 
-def summarize(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return for each pair what each method reaches, and the share of the gap that it recovers.
-
-    Source-only and oracle count at the thresholds chosen on their own validation chips, adapted
-    models at the threshold chosen without labels. Differences are to the source-only model, with
-    intervals of 95 % over 2,000 paired resamples of the chips; counts of several seeds are added.
-    """
-    pairs: dict[str, Any] = {}
-    for name in dict.fromkeys(row["pair"] for row in rows):
-        of_pair = [row for row in rows if row["pair"] == name]
-        methods = {row["method"] for row in of_pair}
-        found: dict[str, Any] = {}
-        base = _counts([r for r in of_pair if r["method"] == "source_only"], "source")
-        if base is not None:
-            found["source_only"] = _scores(base, None)
-        for method in sorted(methods - {"source_only"}):
-            runs = [row for row in of_pair if row["method"] == method]
-            found[method] = _scores(_counts(runs, "chosen"), base)
-        label_free = [row for row in of_pair if row["method"] == "source_only"]
-        found["threshold"] = _scores(_counts(label_free, "chosen"), base)
-        for method, scores in found.items():
-            own = "source_only" if method == "threshold" else method
-            runs = [row for row in of_pair if row["method"] == own]
-            scores["seeds"] = [row["seed"] for row in runs]
-            scores["f1_of_seeds"] = [
-                row["points"]["source" if method == "source_only" else "chosen"]["f1"]
-                for row in runs
-            ]
-            best = [row["points"]["best"]["f1"] for row in runs]
-            scores["best_f1"] = round(sum(best) / len(best), 4)
-        if "oracle" in found and base is not None:
-            gap = found["oracle"]["f1"] - found["source_only"]["f1"]
-            for method, scores in found.items():
-                if gap >= SMALLEST_GAP and method not in ("source_only", "oracle"):
-                    gained = scores["f1"] - found["source_only"]["f1"]
-                    scores["gap_recovered"] = round(gained / gap, 3)
-            pairs[name] = {"gap": round(gap, 4)}
-        share = found.get(BEST, {}).get("gap_recovered")
-        pairs[name] = {**pairs.get(name, {}), "gap_recovered": share, "methods": found}
-    return {"best": BEST, "runs": len(rows), "pairs": pairs}
-
-
-def print_table() -> None:
-    """Print the summary as a table for docs/adaptation.md."""
-    rows = read_rows()
-    summary = summarize(rows)
-    titles = ("pair", "method", "F1", "[95 %]", "IoU", "precision", "recall")
-    print(f"{len(rows)} runs.\n")
-    print("| " + " | ".join((*titles, "difference [95 %]", "of the gap", "best F1")) + " |")
-    print("|" + "---|" * (len(titles) + 3))
-    for name, pair in summary["pairs"].items():
-        for method, one in sorted(pair["methods"].items(), key=lambda item: -item[1]["f1"]):
-            low, high = one["f1_interval"]
-            gained = "-"
-            if "difference" in one:
-                bounds = "[{:+.3f}, {:+.3f}]".format(*one["difference_interval"])
-                gained = f"{one['difference']:+.3f} {bounds}"
-            share = f"{one['gap_recovered']:.0%}" if "gap_recovered" in one else "-"
-            cells = [
-                name,
-                method,
-                f"{one['f1']:.3f}",
-                f"[{low:.3f}, {high:.3f}]",
-                *(f"{one[score]:.3f}" for score in ("iou", "precision", "recall")),
-                gained,
-                share,
-                f"{one['best_f1']:.3f}",
-            ]
-            print("| " + " | ".join(cells) + " |")
-
-
-def _counts(runs: list[dict[str, Any]], point: str) -> Any:
-    """Return [3, chip] hits, false alarms and misses, added over seeds; None without runs."""
-    import numpy as np
-
-    if not runs:
-        return None
-    return np.sum([row["points"][point]["counts"] for row in runs], axis=0)
-
-
-def _scores(counts: Any, base: Any) -> dict[str, Any]:
-    import numpy as np
-
-    from sarwater.evaluation.bootstrap import interval, resample_weights
-    from sarwater.evaluation.scores import scores
-
-    def f1(some: Any) -> Any:
-        return 2 * some[0] / np.maximum(2 * some[0] + some[1] + some[2], 1)
-
-    found = scores(*counts.sum(axis=1))
-    result: dict[str, Any] = {
-        name: round(float(getattr(found, name)), 4) for name in ("f1", "iou", "precision", "recall")
-    }
-    weights = resample_weights(counts.shape[1], 2000, 0)
-    drawn = f1(counts @ weights.T)
-    result["f1_interval"] = [round(bound, 4) for bound in interval(drawn) or []]
-    if base is not None:
-        difference = drawn - f1(base @ weights.T)
-        result["difference"] = round(float(f1(counts.sum(axis=1)) - f1(base.sum(axis=1))), 4)
-        result["difference_interval"] = [round(bound, 4) for bound in interval(difference) or []]
-    return result
-
-
 def write_rows(rows: list[dict[str, Any]]) -> None:
     """Write the runs, and what follows from them."""
     rows = sorted(rows, key=lambda row: (row["pair"], row["seed"], row["method"]))
     RESULTS.parent.mkdir(exist_ok=True)
     aside = RESULTS.with_suffix(".part")
     aside.write_text(
-        json.dumps({"summary": summarize(rows), "runs": rows}, separators=(",", ":")).replace(
+        json.dumps({"summary": summarize(rows, BEST), "runs": rows}, separators=(",", ":")).replace(
             '{"pair"', '\n{"pair"'
         )
         + "\n"
@@ -402,7 +246,7 @@ def main() -> None:
     parser.add_argument("--source", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.table:
-        print_table()
+        print_tables(read_rows(), BEST)
         return
     if args.one:
         name, method, seed = args.one.split("/")
