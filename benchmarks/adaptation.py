@@ -127,9 +127,13 @@ def prepare(data: Path, work: Path) -> None:
     if not (tables / "north.csv").exists():
         sarwater("simulate", "--out", work / "simulated", "--overwrite")
         both = read_manifest(work / "simulated" / "data.csv")
-        south = both.select(domains=("south",))
-        rows = tuple(replace(r, split="train" if r.split == "adapt" else r.split) for r in south)
-        write_manifest(Manifest(rows), tables / "south.csv")
+        south = both.select(domains=("south",)).records
+        last = max(r.row or 0 for r in south if r.split == "adapt")
+        south = tuple(
+            replace(r, split="val" if r.row == last else "train") if r.split == "adapt" else r
+            for r in south
+        )
+        write_manifest(Manifest(south), tables / "south.csv")
         write_manifest(both.select(domains=("north",)), tables / "north.csv")
 
 

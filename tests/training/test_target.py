@@ -16,7 +16,7 @@ from sarwater.models.bundle import load_bundle
 from sarwater.raster import read_chip
 from sarwater.training.data import TrainingData, prepare
 from sarwater.training.start import train
-from sarwater.training.target import TargetData, prepare_target, without_labels
+from sarwater.training.target import TargetData, prepare_target, sample_of, without_labels
 from sarwater.types import FloatArray, Units
 from tests.conftest import CRS, PLACE, RecordMaker, TifMaker
 from tests.training.lakes import assert_same_weights, settings, write_chips
@@ -258,14 +258,14 @@ def test_the_sample_is_always_the_same_and_as_large_as_asked(
     records = [*several, empty]
     target = target_of(records, source)
     whole = tuple(range(len(several)))
-    assert target.sample(1e9) == whole
+    assert sample_of(target.chips, 1e9) == whole
     for count in range(1, len(several)):
-        sample = target.sample(40 * 48 * count)
+        sample = sample_of(target.chips, 40 * 48 * count)
         assert len(sample) == count
-        assert target.sample(40 * 48 * (count - 1) + 1) == sample
-        assert target_of(records, source).sample(40 * 48 * count) == sample
+        assert sample_of(target.chips, 40 * 48 * (count - 1) + 1) == sample
+        assert sample_of(target_of(records, source).chips, 40 * 48 * count) == sample
         assert set(sample) < set(whole)
-    assert target.sample(40 * 48 * 3) != (0, 1, 2)  # spread, not the first ones
+    assert sample_of(target.chips, 40 * 48 * 3) != (0, 1, 2)  # spread, not the first ones
 
 
 @pytest.mark.parametrize("kind", ["domain", "scene"])

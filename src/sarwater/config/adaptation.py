@@ -89,6 +89,9 @@ class AdaptationSettings(SettingsBase):
     """Which epoch is kept: the last one, or the best on the source's validation chips."""
     threshold: Literal["separation", "source"] = "separation"
     """Threshold for the target: where its own backscatter separates best, or the source's."""
+    match_classes: Literal["auto", "always", "never"] = "auto"
+    """Lay the target's land and water, as the source-only model finds them, on those of the source
+    in every band: auto where the units of the two have no calibration in common."""
     sample_mpx: float = Field(2.0, gt=0)
     """Million pixels of the target that signals and threshold are taken from."""
 

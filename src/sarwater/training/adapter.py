@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import repeat
 from typing import Any
 
@@ -14,19 +14,20 @@ from torch.optim.swa_utils import AveragedModel
 
 from sarwater.adaptation.alignment import DomainNames
 from sarwater.adaptation.batch_norm import adapted_bundle
-from sarwater.adaptation.observation import Observation
 from sarwater.adaptation.self_training import PseudoLabelled, class_mix, jitter, pseudo_labels
 from sarwater.adaptation.separation import BackscatterEvidence, TwoClasses
 from sarwater.config import AugmentationSettings, Strategy, TrainSettings
 from sarwater.datasets.manifest import Manifest
 from sarwater.errors import ConfigError
-from sarwater.losses.distributed import all_reduce_sum
 from sarwater.models.bundle import Bundle
 from sarwater.models.domain import reversal_strength
+from sarwater.normalize import BandStatistics, Normalizer
 from sarwater.progress import track
 from sarwater.training.checkpoint import Progress
 from sarwater.training.data import TrainingData
 from sarwater.training.learner import TargetBatch
+from sarwater.training.matching import match_classes
+from sarwater.training.observing import Observer
 from sarwater.training.patches import Patch, PatchDataset, batch_indices, load_batches
 from sarwater.training.sampling import Places, Sampler, places_of
 from sarwater.training.target import TargetData, prepare_target
@@ -82,7 +83,7 @@ class Adapter:
         source_domains = tuple(sorted({record.domain for record in data.train.records}))
         self.names = DomainNames(source_domains, self.data.domains)
         self.source_domains = {name: index for index, name in enumerate(source_domains)}
-        self.sample = self.data.sample(chosen.sample_mpx * 1e6)
+        self._observer = Observer(fabric, data, chosen.sample_mpx * 1e6)
 
     def batches(self, progress: Progress) -> Iterator[Patch | None]:
         """Yield the target's batches of the rest of an epoch; the same ones after resuming.
@@ -121,12 +122,20 @@ class Adapter:
 
     def begin(self, network: nn.Module, source_threshold: float, progress: Progress) -> None:
         """Let a source-only network say where the target's water is, before the first step."""
+        wish = self._settings.adaptation.match_classes
+        if wish == "always" or (wish == "auto" and self.data.plain.units != self._source.units):
+            self.data = match_classes(network, source_threshold, self._source, self.data)
         chosen = self.look(network, source_threshold, progress)
         if self._settings.adaptation.losses:
             self._prefer_water(network, chosen["threshold"])
 
     def look(
-        self, network: nn.Module, source_threshold: float, progress: Progress
+        self,
+        network: nn.Module,
+        source_threshold: float,
+        progress: Progress,
+        *,
+        again: bool = False,
     ) -> dict[str, Any]:
         """Choose the target's threshold without its labels, and note how pseudo-labels divide.
 
@@ -134,14 +143,21 @@ class Adapter:
             network: predicts the sample.
             source_threshold: chosen on the source's validation chips.
             progress: where ``pseudo`` is noted.
+            again: the network is no longer one of the source; what was noted of it there stands.
 
         Returns:
             ``threshold``, ``criterion`` (how it was chosen), ``separates``, ``water_share`` (of the
             sample, at the threshold), ``separation`` (the cost of dividing the backscatter there,
             None where it cannot be told) and ``entropy`` (mean, bits).
         """
-        seen = self.observe(network)
-        found = seen.separation(source_threshold)
+        seen = self._observer.target(network, self.data)
+        slope = 0.0
+        if self._settings.adaptation.threshold == "separation":
+            if again:
+                slope = progress.pseudo["slope"]
+            else:
+                slope = self._observer.source(network).slope_at(source_threshold)
+        found = seen.separation(source_threshold, slope)
         threshold, criterion = source_threshold, "the source's, chosen on its validation split"
         if self._settings.adaptation.threshold == "separation":
             criterion += ", since no threshold divides the target's backscatter in two"
@@ -155,6 +171,7 @@ class Adapter:
         progress.pseudo = {
             "threshold": threshold,
             "classes": classes.state() if classes else None,
+            "slope": slope,
         }
         return {
             "threshold": threshold,
@@ -185,7 +202,7 @@ class Adapter:
         strategy = self._settings.patches.strategy
         if strategy not in (Strategy.STRATIFIED, Strategy.SHORELINE):
             return
-        predictor, places = ChipPredictor(network, self.as_source), []
+        predictor, places = ChipPredictor(network, self.data.predicted_as(self._source)), []
         size, images = self.data.sampler.settings.size, len(self.data.chips.records)
         for index in track(range(images), "predicting target", images):
             chip = self.data.chips[index]
@@ -203,10 +220,17 @@ class Adapter:
         places = self.data.sampler.places
         names = ("background", "foreground", "shoreline")
         counts = {name: torch.from_numpy(getattr(places, name)) for name in names}
-        return {"strategy": self.data.sampler.settings.strategy.value, **counts}
+        matched = self.data.matched
+        return {
+            "strategy": self.data.sampler.settings.strategy.value,
+            "matched": asdict(matched) if matched else None,
+            **counts,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state."""
+        if state["matched"] is not None:
+            self.data = replace(self.data, matched=BandStatistics(**state["matched"]))
         if state["strategy"] == Strategy.UNIFORM.value:
             return
         names = ("background", "foreground", "shoreline")
@@ -280,33 +304,13 @@ class Adapter:
         strong = jitter(mixed.image, method.jitter, generator)
         return mixed._replace(image=strong.contiguous(memory_format=torch.channels_last))
 
-    def observe(self, network: nn.Module) -> Observation:
-        """Predict the sample of the target; what comes out is the same in every process."""
-        observation = Observation(len(self._source.bands), self.data.normalizer.units)
-        predictor = ChipPredictor(network, self.as_source)
-        own = self.sample[self._fabric.global_rank :: self._fabric.world_size]
-        for index in track(own, "observing the target", len(own)):
-            chip = self.data.chips[index]
-            probability = predictor.water(chip.image, chip.valid, self.data.group_at(index))
-            observation.add(chip, probability)
-        if self._fabric.world_size > 1:
-            device = self._fabric.device
-            observation.set_arrays(
-                all_reduce_sum(torch.from_numpy(array).to(device)).cpu().numpy()
-                for array in observation.arrays()
-            )
-        return observation
-
-    @property
-    def as_source(self) -> TrainingData:
-        """The source's data with the target's normalizer, for predictions of the target."""
-        return replace(self._source, normalizer=self.data.normalizer)
-
     def carried(self, bundle: Bundle) -> Bundle:
         """Return a model that takes values in the target's units."""
-        normalizer = replace(bundle.info.normalization, units=self.data.normalizer.units)
-        changes = {"normalization": normalizer, "units": normalizer.units}
-        return replace(bundle, info=bundle.info.model_copy(update=changes))
+        return _normalized(bundle, self.data.normalizer)
+
+    def merely_converted(self, bundle: Bundle) -> Bundle:
+        """Return a model that takes values in the target's units, and is else as it was."""
+        return _normalized(bundle, replace(bundle.info.normalization, units=self.data.plain.units))
 
     def reestimate(self, bundle: Bundle) -> Bundle:
         """Return a model whose batch norm has the target's statistics."""
@@ -320,6 +324,7 @@ class Adapter:
             "images": len(self.data.records),
             "manifest_sha256": self.data.hash,
             "methods": [method.name for method in self._settings.adaptation.methods],
+            "classes_matched": self.data.matched is not None,
         }
 
     def _patches(self) -> FloatArray:
@@ -335,3 +340,8 @@ class Adapter:
         )
         count = min(wanted, len(patches))
         return np.stack([patches[index]["image"].numpy() for index in range(count)])
+
+
+def _normalized(bundle: Bundle, normalizer: Normalizer) -> Bundle:
+    changes = {"normalization": normalizer, "units": normalizer.units}
+    return replace(bundle, info=bundle.info.model_copy(update=changes))

@@ -194,10 +194,10 @@ def _as(settings: TrainSettings, bundle: Bundle) -> TrainSettings:
 
 def _compare(run: Run, adapter: Adapter, folder: AdaptFolder) -> dict[str, Any]:
     before, after = load_bundle(folder.source_only.bundle), load_bundle(folder.adapted.bundle)
-    sides = [_side(run, adapter, adapter.carried(before)), _side(run, adapter, after)]
-    units = adapter.data.normalizer.units
+    sides = [_side(run, adapter.merely_converted(before)), _side(run, after)]
+    units = adapter.data.plain.units
     both = SideBySide(sides[0], sides[1], len(after.info.bands), units)
-    for index in track(adapter.sample, "comparing", len(adapter.sample)):
+    for index in track(adapter.data.sample, "comparing", len(adapter.data.sample)):
         both.add(adapter.data.chips[index], adapter.data.group_at(index))
     hashes = {"source_only": before.hash, "adapted": after.hash}
     found = {
@@ -228,9 +228,9 @@ def _scores_so_far(folder: AdaptFolder, hashes: dict[str, str]) -> dict[str, Any
     return {"scores": former["scores"]} if same else {}
 
 
-def _side(run: Run, adapter: Adapter, bundle: Bundle) -> Side:
+def _side(run: Run, bundle: Bundle) -> Side:
     network = bundle.build().to(run.fabric.device)
-    data = replace(adapter.as_source, normalizer=bundle.info.normalization)
+    data = replace(run.data, normalizer=bundle.info.normalization)
     predictor = ChipPredictor(network, data)
     predict: Predict = predictor.water
     return Side(predict, bundle.info.threshold)

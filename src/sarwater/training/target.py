@@ -33,14 +33,25 @@ class TargetData:
 
     chips: ChipCache
     """Chips, and parts of larger images; none has labels."""
+    sample: tuple[int, ...]
+    """Chips, spread over the target, from which signals and threshold are taken."""
     sampler: Sampler
     groups: dict[str, BandStatistics]
     """Statistics by domain or scene, where the normalization needs them."""
-    normalizer: Normalizer
+    plain: Normalizer
     """The source's, in the units of the target's values as they are read."""
+    matched: BandStatistics | None
+    """What lays the target's land and water on the source's; None where that was not done."""
     domains: tuple[str, ...]
     records: tuple[ChipRecord, ...]
     """The rows, without labels."""
+
+    @property
+    def normalizer(self) -> Normalizer:
+        """What normalizes the target."""
+        if self.matched is None:
+            return self.plain
+        return Normalizer(Normalization.DATASET, self.plain.units, self.matched)
 
     @property
     def hash(self) -> str:
@@ -50,20 +61,11 @@ class TargetData:
     def group_at(self, index: int) -> BandStatistics | None:
         """Return the statistics of a chip's domain or scene, None where none are needed."""
         record = self.chips.records[index]
-        return self.groups.get(self.normalizer.group_of(record.domain, record.scene, record.id))
+        return self.groups.get(self.plain.group_of(record.domain, record.scene, record.id))
 
-    def sample(self, pixels: float) -> tuple[int, ...]:
-        """Return chips, spread over the target, of about so many pixels; always the same ones."""
-        chosen: list[int] = []
-        seen = 0
-        for index in np.random.default_rng(0).permutation(len(self.chips.records)):
-            if seen >= pixels:
-                break
-            chip = self.chips[int(index)]
-            if chip.valid.any():
-                chosen.append(int(index))
-                seen += chip.valid.size
-        return tuple(sorted(chosen))
+    def predicted_as(self, source: TrainingData) -> TrainingData:
+        """Return the source's data with the target's normalizer, for predictions of the target."""
+        return replace(source, normalizer=self.normalizer)
 
 
 def without_labels(manifest: Manifest) -> Manifest:
@@ -117,12 +119,28 @@ def prepare_target(
     )
     return TargetData(
         chips,
+        sample_of(chips, settings.adaptation.sample_mpx * 1e6),
         Sampler(joined, drawn, settings.run.seed),
         {name: sums.result() for name, sums in groups.items()},
         normalizer,
+        None,
         part.domains,
         part.records,
     )
+
+
+def sample_of(chips: ChipCache, pixels: float) -> tuple[int, ...]:
+    """Return chips with data, spread over all, of about so many pixels; always the same ones."""
+    chosen: list[int] = []
+    seen = 0
+    for index in np.random.default_rng(0).permutation(len(chips.records)):
+        if seen >= pixels:
+            break
+        chip = chips[int(index)]
+        if chip.valid.any():
+            chosen.append(int(index))
+            seen += chip.valid.size
+    return tuple(sorted(chosen))
 
 
 def chosen_target(settings: TrainSettings, manifest: Manifest) -> Manifest:
