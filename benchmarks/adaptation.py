@@ -75,18 +75,21 @@ class Method:
     adaptation: tuple[Any, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
     source_loss: str = "cross_entropy"
+    match_classes: str = "auto"
 
 
 METHODS = {
-    "source_only": Method(),
+    "source_only": Method(match_classes="never"),
+    "style": Method((), {"augmentation": STYLE}, match_classes="never"),
+    "tversky": Method((), TVERSKY, "tversky", match_classes="never"),
+    "matched": Method((), match_classes="always"),
     "adabn": Method(("adabn",)),
-    "style": Method((), {"augmentation": STYLE}),
-    "tversky": Method((), TVERSKY, "tversky"),
     "dann": Method(("dann",)),
     "founding": Method(("dann",), FOUNDING),
     "output_space": Method(("output_space",)),
     "self_training": Method(("self_training",)),
-    "combination": Method(("self_training", "dann", "adabn")),
+    "all_three": Method(("self_training", "dann", "adabn")),
+    "combination": Method(("dann", "output_space")),
 }
 BEST = "combination"
 """What is put forward as the best combination."""
@@ -195,6 +198,7 @@ def run(name: str, method: str, seed: int, work: Path) -> dict[str, Any]:
         start = source_model(pair, seed, chosen.source_loss, work)
         parts = [one for one in ("train", "val") if one in target.splits]
         adaptation = {"methods": list(chosen.adaptation), "target_splits": parts}
+        adaptation["match_classes"] = chosen.match_classes
         more = {"adaptation": adaptation, "model": {"init": str(start)}}
         full = settings(pair, seed, FURTHER_EPOCHS, FURTHER_RATE, chosen.settings, more)
         bundle = trained(full, table(work, pair.source), out, target)

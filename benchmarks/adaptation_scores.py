@@ -60,42 +60,55 @@ def score(path: Path, out: Path, target: Manifest, source: Manifest, plain: bool
     """
     bundle = load_bundle(path)
     info = bundle.info
-    predictor = Predictor(bundle, device="cpu", accept_units=True)
     validation = json.loads((out / "train.json").read_text())["validation"]
+    test = target.select(split="test")
     away = Away()
-    found = evaluate(
-        predictor,
-        target.select(split="test"),
-        ModelIdentity(path.name, bundle.hash, info.classes, info.threshold, ""),
-        split="test",
-        threshold=validation["threshold"] if plain else None,
-        normalizer=info.normalization,
-        watch=away,
-    )
+
+    def evaluated(seed_margin: float, threshold: float, watch: Any) -> Evaluation:
+        seeded = info.model_copy(update={"seed_margin": seed_margin})
+        return evaluate(
+            Predictor(replace(bundle, info=seeded), device="cpu", accept_units=True),
+            test,
+            ModelIdentity(path.name, bundle.hash, info.classes, threshold, ""),
+            split="test",
+            normalizer=info.normalization,
+            watch=watch,
+        )
+
+    def ignore(_: Observed) -> None:
+        pass
+
+    is_seeded = info.seed_margin > 0 and not plain
+    own = validation["threshold"] if plain else info.threshold
+    found = evaluated(0, own, ignore if is_seeded else away)
+    chosen = evaluated(info.seed_margin, info.threshold, away if is_seeded else ignore)
     scores = curve(found.counts.pooled())
-    best = int(np.nanargmax(scores.f1))
-    own = LabelFree(predictor, target, source)
-    thresholds = {
-        "chosen": info.threshold,
+    shown = replace(bundle, info=info.model_copy(update={"seed_margin": 0.0})) if plain else bundle
+    signs = LabelFree(Predictor(shown, device="cpu", accept_units=True), target, source)
+    rules = {
         "source": validation["threshold"],
         "half": 0.5,
-        "best": (best + 1) / 1000,
-        **own.thresholds(validation["threshold"]),
+        "best": (int(np.nanargmax(scores.f1)) + 1) / 1000,
+        **(signs.thresholds(validation["threshold"]) if plain else {}),
     }
-    points: dict[str, dict[str, Any]] = {}
-    for point, threshold in thresholds.items():
-        at = round(threshold * 1000) - 1
-        values = {name: round(float(getattr(scores, name)[at]), 4) for name in METRICS}
-        points[point] = {"threshold": threshold, **values}
-    for point in ("chosen", "source"):
-        points[point]["counts"] = counts_at(found, thresholds[point])
+    points = {rule: point_at(found, threshold) for rule, threshold in rules.items()}
+    points["chosen"] = point_at(chosen, info.threshold) | {"seed_margin": info.seed_margin}
+    points["chosen"]["counts"] = counts_at(chosen, info.threshold)
+    points["source"]["counts"] = counts_at(found, validation["threshold"])
     return {
         "points": points,
         "chips": [chip.id for chip in found.chips],
         "away_from_shore": np.transpose(away.counts).tolist(),
-        "signals": {**own.signals(info.threshold), "val_f1": round(validation["best_f1"], 5)},
+        "signals": {**signs.signals(own), "val_f1": round(validation["best_f1"], 5)},
         "history": history(out / "curves.csv"),
     }
+
+
+def point_at(found: Evaluation, threshold: float) -> dict[str, Any]:
+    """Return the pooled scores at a threshold."""
+    scores, at = curve(found.counts.pooled()), round(threshold * 1000) - 1
+    values = {name: round(float(getattr(scores, name)[at]), 4) for name in METRICS}
+    return {"threshold": threshold, **values}
 
 
 def counts_at(found: Evaluation, threshold: float) -> list[list[int]]:
@@ -121,7 +134,7 @@ class LabelFree:
         self._maps = [self._water(chip, chip.image) for chip in self._chips]
         for chip, water in zip(self._chips, self._maps, strict=True):
             self._seen.add(chip, water)
-        self._calibration = self._calibrate(source)
+        self._source = source
 
     def _sampled(self, part: Manifest) -> Iterator[Chip]:
         seen = 0
@@ -147,9 +160,9 @@ class LabelFree:
         water = water_probability(self._predictor.predict_chip(seen, self._groups.get(chip.domain)))
         return water[:, ::step]
 
-    def _calibrate(self, source: Manifest) -> Any:
+    def _calibrate(self) -> Any:
         """Return the share of water in each bin of probability on the source's validation."""
-        part = source.select(split="val", labelled=True)
+        part = self._source.select(split="val", labelled=True)
         info = self._predictor.info
         who = ModelIdentity("", "", info.classes, 0.5, "")
         normalizer = info.normalization
@@ -173,22 +186,21 @@ class LabelFree:
         where a rule has no answer.
         """
         near, alone = self._seen.separation(source), self._seen.separation()
+        calibrated, prior = self._calibrate()
         return {
             "separation": near.threshold if near else source,
             "separation_alone": alone.threshold if alone else source,
-            "expected_share": self._expected_share(),
-            "prior_shift": self._prior_shift(source),
+            "expected_share": self._expected_share(calibrated),
+            "prior_shift": self._prior_shift(calibrated, prior, source),
         }
 
-    def _expected_share(self) -> float:
-        calibrated, _ = self._calibration
+    def _expected_share(self, calibrated: Any) -> float:
         pixels = self._seen.histogram
         wanted = (pixels * calibrated).sum() / pixels.sum()
         above = pixels[::-1].cumsum()[::-1][1:] / pixels.sum()
         return float(np.abs(above - wanted).argmin() + 1) / 1000
 
-    def _prior_shift(self, source: float) -> float:
-        calibrated, prior = self._calibration
+    def _prior_shift(self, calibrated: Any, prior: float, source: float) -> float:
         pixels = self._seen.histogram / self._seen.histogram.sum()
         p = np.clip(calibrated, 1e-6, 1 - 1e-6)
         share, posterior = prior, p

@@ -27,9 +27,11 @@ RULES = (
     "separation_alone",
     "expected_share",
     "prior_shift",
+    "chosen",
     "best",
 )
-"""Ways to choose the threshold; ``best`` looks at the test labels."""
+"""Ways to choose the threshold of the source-only network; ``chosen`` is with seeds (what
+`sarwater adapt` does), ``best`` looks at the test labels."""
 
 SIGNALS = {
     "val_f1": 1,

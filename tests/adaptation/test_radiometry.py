@@ -58,7 +58,7 @@ def test_a_gain_and_a_contrast_of_the_sensor_are_undone() -> None:
     mean, std = values[:, valid].mean(axis=1), values[:, valid].std(axis=1)
     normalized = (values - mean[:, None, None]) / std[:, None, None]
     source = class_medians([(normalized, water, valid)])
-    gain, contrast = np.float32([[5], [7]])[..., None], np.float32([[8], [6.5]])[..., None]
+    gain, contrast = np.array([[[[5]], [[7]]], [[[8]], [[6.5]]]], np.float32)
     target = class_medians([(values * contrast + gain, water, valid)])
     assert source is not None
     assert target is not None

@@ -20,7 +20,6 @@ from sarwater.adaptation.separation import (
     filtered_decibels,
     separating_threshold,
     separation_cost,
-    slope_at,
     two_classes,
 )
 from sarwater.types import BoolArray, FloatArray, Units
@@ -267,49 +266,18 @@ def test_zeros_where_there_is_no_data_become_no_infinity(units: Units) -> None:
 def test_an_expected_threshold_weighs_in_as_a_prior_on_the_shift_of_the_logits() -> None:
     (image, valid, probability), _ = scene()
     sums = summed((image, valid, probability))
-    for trust, slope in ((0.0, 0.0), (0.02, 0.0), (0.2, 0.0), (0.05, 0.1), (0.05, -0.1), (1e3, 1)):
-        found = separating_threshold(sums, expected=0.9, slope=slope, trust=trust)
+    for trust in (0.0, 0.02, 0.2, 1e3):
+        found = separating_threshold(sums, expected=0.9, trust=trust)
         assert found is not None
         costs = {}
         for threshold in np.arange(5, 1000) / 1000:
             cost = separation_cost(sums, threshold)
             if cost is not None:
                 shift = np.log(threshold / (1 - threshold)) - np.log(9)
-                costs[threshold] = cost - slope * shift + trust * shift**2
+                costs[threshold] = cost + trust * shift**2
         best = min(costs, key=lambda threshold: costs[threshold])
         assert found.threshold == pytest.approx(best)
         assert trust < 1e3 or found.threshold == pytest.approx(0.9)
-
-
-@pytest.mark.parametrize("threshold", [0.2, 0.5, 0.9])
-def test_the_slope_is_that_of_the_cost_over_the_log_odds(threshold: float) -> None:
-    (image, valid, probability), _ = scene()
-    odds = np.log(threshold / (1 - threshold))
-    ends = [round(float(expit(odds + shift)), 3) for shift in (-2, 2)]
-    costs = [cost_of(image[:, 0], probability[0] >= np.float32(end)) for end in ends]
-    assert None not in costs
-    found = slope_at(summed((image, valid, probability)), threshold)
-    assert found == pytest.approx((costs[1] - costs[0]) / 4, abs=0.02)  # type: ignore[operator]
-
-
-@pytest.mark.parametrize("threshold", [0.3, 0.6, 0.9])
-def test_with_its_own_slope_the_criterion_finds_the_threshold_that_labels_chose(
-    threshold: float,
-) -> None:
-    pixels, _ = scene()
-    sums = summed(pixels)
-    found = separating_threshold(sums, expected=threshold, slope=slope_at(sums, threshold))
-    plain = separating_threshold(sums, expected=threshold)
-    assert found is not None
-    assert plain is not None
-    assert abs(found.threshold - threshold) <= abs(plain.threshold - threshold)
-
-
-def test_without_two_thresholds_there_is_no_slope() -> None:
-    (image, valid, probability), _ = scene()
-    constant = np.full_like(probability, 0.3)
-    assert slope_at(summed((image, valid, constant)), 0.3) == 0
-    assert slope_at(BackscatterByProbability(2), 0.5) == 0
 
 
 @pytest.mark.parametrize("bands", [1, 2, 3])

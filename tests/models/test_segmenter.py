@@ -1,3 +1,4 @@
+import math
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from sarwater.errors import ModelError
 from sarwater.models.architecture import Architecture
-from sarwater.models.segmenter import Segmenter
+from sarwater.models.segmenter import Segmenter, require_seeds
 
 ENCODER = "tu-mobilenetv3_small_050"
 
@@ -130,3 +131,29 @@ def test_weights_are_those_of_the_seed() -> None:
 def test_encoders_that_do_not_exist_or_cannot_be_dilated(encoder: str) -> None:
     with pytest.raises(ModelError, match=f"encoder '{encoder}' cannot be built: .+; take"):
         network(encoder=encoder)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("margin", [0.0, 0.7, 3.0])
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.9])
+def test_water_grows_from_seeds_as_in_a_loop(classes: int, margin: float, threshold: float) -> None:
+    torch.manual_seed(0)
+    logits = 3 * torch.randn(2, classes, 12, 13, dtype=torch.float64)
+    before = logits.softmax(dim=1)
+    after = require_seeds(logits, margin).softmax(dim=1)
+    water, edge = 1 - before[:, 0], math.log(threshold / (1 - threshold))
+    surer = 1 / (1 + math.exp(-edge - margin))
+    for patch, row, col in np.ndindex(2, 12, 13):
+        beside = water[patch, max(row - 2, 0) : row + 3, max(col - 2, 0) : col + 3]
+        expected = water[patch, row, col] >= threshold and bool((beside >= surer).any())
+        assert (1 - after[patch, 0, row, col] >= threshold) == expected
+        kinds, kept = before[patch, 1:, row, col], after[patch, 1:, row, col]
+        torch.testing.assert_close(kept / kept.sum(), kinds / kinds.sum())
+
+
+def test_seeds_only_take_water_away_and_no_margin_changes_nothing() -> None:
+    torch.manual_seed(0)
+    logits = torch.randn(2, 3, 9, 9)
+    assert torch.equal(require_seeds(logits, 0.0), logits)
+    assert (require_seeds(logits, 1.0)[:, 1:] <= logits[:, 1:]).all()
+    assert torch.equal(require_seeds(logits, 1.0)[:, :1], logits[:, :1])

@@ -12,7 +12,6 @@ from sarwater.adaptation.separation import (
     filtered_decibels,
     separating_threshold,
     separation_cost,
-    slope_at,
     two_classes,
 )
 from sarwater.evaluation.counts import BINS, THRESHOLDS
@@ -63,23 +62,17 @@ class Observation:
         total = self.histogram.sum()
         return float(self.histogram[round(threshold * 1000) :].sum() / total) if total else np.nan
 
-    def separation(self, expected: float | None = None, slope: float = 0.0) -> Separation | None:
+    def separation(self, expected: float | None = None) -> Separation | None:
         """Return the threshold at which the backscatter separates best, if any does.
 
         Args:
             expected: a threshold that holds elsewhere (the source's), which weighs in.
-            slope: ``slope_at`` of that threshold there.
         """
         return separating_threshold(
             self._backscatter,
             water_is_darker=self._units is not Units.OTHER,
             expected=expected,
-            slope=slope,
         )
-
-    def slope_at(self, threshold: float) -> float:
-        """Return how the cost of dividing the backscatter changes with the threshold's log-odds."""
-        return slope_at(self._backscatter, threshold)
 
     def two_classes(self, threshold: float) -> TwoClasses | None:
         """Return how the backscatter is distributed on both sides of a threshold."""

@@ -32,9 +32,6 @@ _FEWEST = 1e-4
 _LOWEST = 0.005
 """Thresholds below this divide pixels that the network holds for land alike."""
 
-_REACH = 2.0
-"""Log-odds on either side of a threshold over which the slope of the criterion is taken."""
-
 _CONSTANT = 1e-10
 """Variance over squared mean up to which a band is constant but for rounding."""
 
@@ -165,8 +162,7 @@ def separating_threshold(
     *,
     water_is_darker: bool = True,
     expected: float | None = None,
-    slope: float = 0.0,
-    trust: float = 0.03,
+    trust: float = 0.01,
 ) -> Separation | None:
     """Choose the threshold whose two classes of backscatter fit two normal distributions best.
 
@@ -179,11 +175,9 @@ def separating_threshold(
         sums: of the region.
         water_is_darker: refuse a division whose water is brighter than its land.
         expected: a threshold that holds elsewhere, such as the source's: then
-            J(t) - slope d + trust d^2 is minimized, with d = logit t - logit expected. The square
-            is a normal prior on the shift of the network's logits: backscatter alone takes the
-            darkest look-alikes for the only water.
-        slope: of J there at the expected threshold (``slope_at``). What the criterion would get
-            wrong where labels chose that threshold is taken off, so that it finds it there.
+            J(t) + trust (logit t - logit expected)^2 is minimized, a normal prior on the shift of
+            the network's logits. Backscatter alone takes the darkest look-alikes for the only
+            water.
         trust: in the expected threshold, 0 or more.
 
     Returns:
@@ -200,7 +194,7 @@ def separating_threshold(
     total = cost[allowed]
     if expected is not None:
         shift = logit(THRESHOLDS[allowed]) - logit(expected)
-        total = total - slope * shift + trust * shift**2
+        total = total + trust * shift**2
     best = int(allowed[total.argmin()])
     if best in (allowed[0], allowed[-1]) or (water_is_darker and difference[best] >= 0):
         return None
@@ -235,21 +229,6 @@ def separation_cost(sums: BackscatterByProbability, threshold: float) -> float |
     """
     cost = _costs(sums)[0][round(threshold * 1000) - 1]
     return float(cost) if np.isfinite(cost) else None
-
-
-def slope_at(sums: BackscatterByProbability, threshold: float) -> float:
-    """Return the slope of J over the log-odds of the threshold, within two on either side.
-
-    0 where J cannot be told at two thresholds.
-    """
-    cost = _costs(sums)[0]
-    known = np.flatnonzero(np.isfinite(cost) & (THRESHOLDS >= _LOWEST))
-    if len(known) < 2:
-        return 0.0
-    odds = logit(THRESHOLDS[known].astype(np.float64))
-    ends = np.clip(logit(threshold) + np.array([-_REACH, _REACH]), odds[0], odds[-1])
-    low, high = np.interp(ends, odds, cost[known])
-    return float((high - low) / (ends[1] - ends[0])) if ends[1] > ends[0] else 0.0
 
 
 def _costs(sums: BackscatterByProbability) -> tuple[DoubleArray, DoubleArray, DoubleArray]:

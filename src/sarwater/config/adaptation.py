@@ -87,8 +87,9 @@ class AdaptationSettings(SettingsBase):
     """Highest learning rate of adapting; by default that of optimization."""
     select: Literal["last", "source"] = "last"
     """Which epoch is kept: the last one, or the best on the source's validation chips."""
-    threshold: Literal["separation", "source"] = "separation"
-    """Threshold for the target: where its own backscatter separates best, or the source's."""
+    threshold: Literal["seeds", "separation", "source"] = "seeds"
+    """What is water in the target: what passes the source's threshold beside sure water, sure being
+    where its own backscatter separates (seeds); what passes there (separation); the source's."""
     match_classes: Literal["auto", "always", "never"] = "auto"
     """Lay the target's land and water, as the source-only model finds them, on those of the source
     in every band: auto where the units of the two have no calibration in common."""

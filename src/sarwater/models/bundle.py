@@ -51,6 +51,8 @@ class ModelInfo(BaseModel):
     """Foreground probability from which a pixel is mapped as foreground."""
     threshold_criterion: str = "none: not tuned"
     """How and on what the threshold was chosen."""
+    seed_margin: float = Field(0.0, ge=0, allow_inf_nan=False)
+    """Log-odds by which water must have surer water beside it; 0 asks for none."""
     pixel_size: float | None = Field(None, gt=0)
     """Metres; None where the training data have no CRS."""
     scores: dict[str, Any] = {}
@@ -90,6 +92,7 @@ class Bundle:
                 f"the weights in {self.path or 'the bundle'} do not fit the network that it "
                 f"describes ({info.architecture.encoder}): {str(error)[:300]}"
             ) from error
+        network.seed_margin = info.seed_margin
         return network.eval()
 
 

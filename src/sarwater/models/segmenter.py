@@ -11,6 +11,10 @@ from sarwater.models.architecture import Architecture
 STRIDE = 16
 """Height and width are padded to a multiple of this inside the network."""
 
+SEED_REACH = 2
+"""Pixels, in rows and columns, within which a pixel finds its seed: Sentinel-1's ground range
+products resolve about 20 m at pixels of 10 m, so that a shore is mixed over two of them."""
+
 
 class Segmenter(nn.Module):
     """DeepLabV3+ (Chen et al. 2018) that keeps the detail of the image.
@@ -54,10 +58,13 @@ class Segmenter(nn.Module):
         half = base.encoder.out_channels[1]
         self.sharpen = _Sharpen(bands, half, channels, detail) if detail else None
         self.classify = nn.Conv2d(detail or channels, classes, 1)
+        self.seed_margin = 0.0
+        """Log-odds by which water must have surer water beside it; see ``require_seeds``."""
 
     def forward(self, image: Tensor) -> Tensor:
         """Return logits [b, k, h, w] of a normalized image [b, c, h, w]."""
-        return self.logits_and_features(image)[0]
+        logits = self.logits_and_features(image)[0]
+        return require_seeds(logits, self.seed_margin) if self.seed_margin else logits
 
     def logits_and_features(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits [b, k, h, w] and ASPP features [b, f, h/16, w/16] (or /8) in one pass."""
@@ -75,6 +82,34 @@ class Segmenter(nn.Module):
         skip = self.decoder.block1(high_resolution)  # type: ignore[operator]
         raised = _resize(features, skip)
         return self.decoder.block2(torch.cat([raised, skip], dim=1))  # type: ignore[operator,no-any-return]
+
+
+def require_seeds(logits: Tensor, margin: float) -> Tensor:
+    """Let water grow from seeds: it counts as far as surer water lies beside it.
+
+    With the log-odds of water L = ln sum_k>0 exp z_k - z_0, each pixel's become
+    min(L, max L - margin), the maximum over the pixels within ``SEED_REACH`` rows and columns. At
+    a threshold of log-odds l a pixel is then water where L >= l and where some pixel beside it
+    reaches l + margin: look-alikes without a sure core go, shores stay where they are. The
+    logits of the foreground classes move alike.
+
+    Args:
+        logits: [b, k, h, w], the background first.
+        margin: 0 or more; 0 changes nothing.
+
+    References:
+        Region growing from a sure core: Matgen et al., Towards an automated SAR-based flood
+        monitoring system, Physics and Chemistry of the Earth 36 (2011) 241-252.
+
+    >>> logits = torch.tensor([4.0, 1.0, 1.0, 1.0, 1.0])[None, None, None]
+    >>> logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
+    >>> require_seeds(logits, 2.0)[0, 1, 0].tolist()
+    [2.0, 1.0, 1.0, -1.0, -1.0]
+    """
+    water = logits[:, 1:].logsumexp(dim=1, keepdim=True) - logits[:, :1]
+    surest = F.max_pool2d(water, 2 * SEED_REACH + 1, stride=1, padding=SEED_REACH)
+    lowered = (surest - margin - water).clamp(max=0)
+    return torch.cat([logits[:, :1], logits[:, 1:] + lowered], dim=1)
 
 
 class _Sharpen(nn.Module):

@@ -27,7 +27,7 @@ from sarwater.training.checkpoint import Progress
 from sarwater.training.data import TrainingData
 from sarwater.training.learner import TargetBatch
 from sarwater.training.matching import match_classes
-from sarwater.training.observing import Observer
+from sarwater.training.observing import observe
 from sarwater.training.patches import Patch, PatchDataset, batch_indices, load_batches
 from sarwater.training.sampling import Places, Sampler, places_of
 from sarwater.training.target import TargetData, prepare_target
@@ -46,6 +46,15 @@ def require_teacher(settings: TrainSettings) -> None:
             "self_training takes its labels from the averaged network: set "
             "optimization.average_decay (.99, say)"
         )
+
+
+CHOSEN_ON_SOURCE = "the source's, chosen on its validation split"
+"""Where a threshold comes from, in words."""
+
+
+def logit(share: float) -> float:
+    """Return the log-odds of a share within 0 ... 1."""
+    return math.log(share / (1 - share))
 
 
 class Adapter:
@@ -83,7 +92,6 @@ class Adapter:
         source_domains = tuple(sorted({record.domain for record in data.train.records}))
         self.names = DomainNames(source_domains, self.data.domains)
         self.source_domains = {name: index for index, name in enumerate(source_domains)}
-        self._observer = Observer(fabric, data, chosen.sample_mpx * 1e6)
 
     def batches(self, progress: Progress) -> Iterator[Patch | None]:
         """Yield the target's batches of the rest of an epoch; the same ones after resuming.
@@ -125,60 +133,62 @@ class Adapter:
         wish = self._settings.adaptation.match_classes
         if wish == "always" or (wish == "auto" and self.data.plain.units != self._source.units):
             self.data = match_classes(network, source_threshold, self._source, self.data)
-        chosen = self.look(network, source_threshold, progress)
+        self.look(network, source_threshold, progress)
         if self._settings.adaptation.losses:
-            self._prefer_water(network, chosen["threshold"])
+            self._prefer_water(network, progress.pseudo["threshold"])
 
     def look(
-        self,
-        network: nn.Module,
-        source_threshold: float,
-        progress: Progress,
-        *,
-        again: bool = False,
+        self, network: nn.Module, source_threshold: float, progress: Progress
     ) -> dict[str, Any]:
-        """Choose the target's threshold without its labels, and note how pseudo-labels divide.
+        """Choose threshold and seeds for the target without its labels.
 
         Args:
             network: predicts the sample.
             source_threshold: chosen on the source's validation chips.
-            progress: where ``pseudo`` is noted.
-            again: the network is no longer one of the source; what was noted of it there stands.
+            progress: where ``pseudo``, how pseudo-labels divide, is noted.
 
         Returns:
-            ``threshold``, ``criterion`` (how it was chosen), ``separates``, ``water_share`` (of the
-            sample, at the threshold), ``separation`` (the cost of dividing the backscatter there,
-            None where it cannot be told) and ``entropy`` (mean, bits).
+            ``threshold`` and ``seed_margin`` of the model, ``criterion`` (how they were chosen),
+            ``separating_threshold`` (None where none separates), and at it (or at the threshold)
+            ``water_share`` of the sample and ``separation``, the cost of dividing the backscatter
+            there (None where it cannot be told); ``entropy`` (mean, bits).
         """
-        seen = self._observer.target(network, self.data)
-        slope = 0.0
-        if self._settings.adaptation.threshold == "separation":
-            if again:
-                slope = progress.pseudo["slope"]
-            else:
-                slope = self._observer.source(network).slope_at(source_threshold)
-        found = seen.separation(source_threshold, slope)
-        threshold, criterion = source_threshold, "the source's, chosen on its validation split"
-        if self._settings.adaptation.threshold == "separation":
-            criterion += ", since no threshold divides the target's backscatter in two"
-            if found is not None:
-                threshold = found.threshold
-                criterion = (
-                    f"near the source's ({source_threshold:.3f}) where the target's backscatter "
-                    "falls into two classes; no label was used"
-                )
-        classes = seen.two_classes(threshold)
+        seen = observe(network, self._source, self.data, self._fabric)
+        found = seen.separation(source_threshold)
+        chosen = self._settings.adaptation.threshold
+        is_matched = self.data.matched is not None
+        threshold, margin, criterion = source_threshold, 0.0, CHOSEN_ON_SOURCE
+        if chosen == "source":
+            pass
+        elif found is None:
+            criterion += "; no threshold divides the target's backscatter in two"
+        elif chosen == "seeds" and is_matched:
+            criterion += "; the target's land and water were laid on the source's"
+        elif chosen == "seeds" and found.threshold > source_threshold:
+            margin = logit(found.threshold) - logit(source_threshold)
+            criterion += (
+                f", for water beside pixels of at least {found.threshold:.3f}, where the target's "
+                "backscatter falls into two classes; no label of the target was used"
+            )
+        else:
+            threshold = found.threshold
+            criterion = (
+                f"near the source's ({source_threshold:.3f}) where the target's backscatter "
+                "falls into two classes; no label of the target was used"
+            )
+        dividing = found.threshold if found else source_threshold
+        classes = seen.two_classes(dividing)
         progress.pseudo = {
-            "threshold": threshold,
+            "threshold": dividing,
             "classes": classes.state() if classes else None,
-            "slope": slope,
         }
         return {
             "threshold": threshold,
+            "seed_margin": margin,
             "criterion": criterion,
-            "separates": found is not None,
-            "water_share": seen.water_share(threshold),
-            "separation": seen.separation_at(threshold),
+            "separating_threshold": found.threshold if found else None,
+            "water_share": seen.water_share(dividing),
+            "separation": seen.separation_at(dividing),
             "entropy": seen.entropy,
         }
 

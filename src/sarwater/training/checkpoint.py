@@ -39,9 +39,7 @@ class Progress:
     """Validation chips counted in the epoch so far, by each process."""
     counts: ThresholdCounts = field(default_factory=ThresholdCounts.zeros)
     """Their counts, those of all processes."""
-    pseudo: dict[str, Any] = field(
-        default_factory=lambda: {"threshold": 0.5, "classes": None, "slope": 0.0}
-    )
+    pseudo: dict[str, Any] = field(default_factory=lambda: {"threshold": 0.5, "classes": None})
     """How pseudo-labels divide: water probability, and the two classes of backscatter."""
     seconds: float = 0.0
     """Time spent, by all sessions of the run."""

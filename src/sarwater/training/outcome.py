@@ -47,8 +47,12 @@ def best_bundle(
 
 
 def with_threshold(bundle: Bundle, chosen: dict[str, Any]) -> Bundle:
-    """Return the model with the target's threshold."""
-    changes = {"threshold": chosen["threshold"], "threshold_criterion": chosen["criterion"]}
+    """Return the model with the target's threshold and seeds."""
+    changes = {
+        "threshold": chosen["threshold"],
+        "seed_margin": chosen["seed_margin"],
+        "threshold_criterion": chosen["criterion"],
+    }
     return replace(bundle, info=bundle.info.model_copy(update=changes))
 
 

@@ -324,7 +324,7 @@ class Run:
             bundle = adapter.reestimate(bundle)
             network = bundle.build().to(self.fabric.device)
             known = best["validation"]["threshold"]
-            best["target"] = adapter.look(network, known, self.progress, again=True)
+            best["target"] = adapter.look(network, known, self.progress)
             bundle = with_threshold(bundle, best["target"])
         if self.fabric.is_global_zero:
             digest = save_bundle(self.folder.bundle, bundle, overwrite=True)
