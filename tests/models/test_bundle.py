@@ -1,5 +1,6 @@
 import hashlib
 import json
+import math
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -7,13 +8,14 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors import safe_open
 from safetensors.torch import save_file
 
 from sarwater.errors import ModelError, OutputExistsError
 from sarwater.models.architecture import Architecture
 from sarwater.models.bundle import Bundle, ModelInfo, load_bundle, save_bundle
-from sarwater.models.segmenter import Segmenter
+from sarwater.models.segmenter import Segmenter, require_seeds
 from sarwater.normalize import BandStatistics, Normalization, Normalizer
 from sarwater.types import Units
 from tests.training.test_checkpoint import Touch
@@ -84,6 +86,23 @@ def test_the_network_that_is_built_says_the_same(bundle: Bundle, tmp_path: Path)
     assert not built.training
     with torch.inference_mode():
         assert torch.equal(built(image), network()(image))
+
+
+def test_the_network_asks_for_the_seeds_of_the_description(tmp_path: Path) -> None:
+    plain = Bundle(info(), network().state_dict())
+    seeded = Bundle(info(seed_margin=1.5), network().state_dict())
+    save_bundle(tmp_path / "seeded.safetensors", seeded)
+    image = torch.randn(1, 2, 32, 32, generator=torch.Generator().manual_seed(0))
+    built = load_bundle(tmp_path / "seeded.safetensors").build()
+    with torch.inference_mode():
+        assert torch.equal(built(image), require_seeds(plain.build()(image), 1.5))
+    assert built.state_dict().keys() == plain.state.keys()
+
+
+@pytest.mark.parametrize("margin", [-1.0, math.inf])
+def test_seeds_that_cannot_be_are_refused(margin: float) -> None:
+    with pytest.raises(ValidationError, match="seed_margin"):
+        info(seed_margin=margin)
 
 
 def test_equal_bundles_give_equal_bytes(bundle: Bundle, tmp_path: Path) -> None:

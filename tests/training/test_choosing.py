@@ -1,0 +1,114 @@
+"""Threshold and seeds of a target, chosen without its labels, with a network of brightness."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from sarwater.datasets.manifest import Manifest, read_manifest
+from sarwater.models.bundle import load_bundle
+from sarwater.prediction import Predictor, water_probability
+from sarwater.raster import read_chip
+from sarwater.training.adapter import Adapter
+from sarwater.training.checkpoint import Progress
+from sarwater.training.data import TrainingData, prepare
+from sarwater.training.start import train
+from tests.training.lakes import settings, write_chips
+from tests.training.test_adapting_run import alone
+
+
+class Brightness(nn.Module):
+    """Log-odds of water that fall with the first band, shifted as a whole."""
+
+    def __init__(self, shift: float) -> None:
+        super().__init__()
+        self.shift = nn.Parameter(torch.tensor(shift))
+
+    def forward(self, image: Tensor) -> Tensor:
+        water = 2 * (-0.8 - image[:, 0]) + self.shift
+        return torch.stack([torch.zeros_like(water), water], dim=1)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    return read_manifest(write_chips(tmp_path_factory.mktemp("source")))
+
+
+@pytest.fixture(scope="module")
+def source(data: Manifest) -> TrainingData:
+    return prepare(settings(), data)
+
+
+def looked(
+    data: Manifest, source: TrainingData, shift: float, **adaptation: Any
+) -> tuple[dict[str, Any], Progress]:
+    progress = Progress()
+    adapter = Adapter(settings(adaptation=adaptation), data, source, alone(), 2)
+    return adapter.look(Brightness(shift), 0.5, progress), progress
+
+
+def log_odds(share: float) -> float:
+    return math.log(share / (1 - share))
+
+
+def test_what_calls_too_much_water_needs_seeds(data: Manifest, source: TrainingData) -> None:
+    found, progress = looked(data, source, 2.0)
+    dividing = found["separating_threshold"]
+    assert dividing > 0.6
+    assert found["threshold"] == 0.5
+    assert found["seed_margin"] == pytest.approx(log_odds(dividing))
+    assert progress.pseudo["threshold"] == dividing
+    assert f"{dividing:.3f}" in found["criterion"]
+
+
+def test_what_calls_too_little_water_gets_a_lower_threshold(
+    data: Manifest, source: TrainingData
+) -> None:
+    found, _ = looked(data, source, -3.0)
+    assert found["threshold"] == found["separating_threshold"] < 0.4
+    assert found["seed_margin"] == 0
+
+
+@pytest.mark.parametrize(("wish", "is_source"), [("separation", False), ("source", True)])
+def test_seeds_are_a_setting(
+    data: Manifest, source: TrainingData, wish: str, is_source: bool
+) -> None:
+    found, _ = looked(data, source, 2.0, threshold=wish)
+    assert found["seed_margin"] == 0
+    assert found["threshold"] == (0.5 if is_source else found["separating_threshold"])
+
+
+def test_matched_classes_keep_the_threshold_of_the_source(
+    data: Manifest, source: TrainingData
+) -> None:
+    adapter = Adapter(settings(adaptation={"match_classes": "always"}), data, source, alone(), 2)
+    adapter.begin(Brightness(0.0), 0.5, Progress())
+    assert adapter.data.matched is not None
+    found = adapter.look(Brightness(2.0), 0.5, Progress())
+    assert (found["threshold"], found["seed_margin"]) == (0.5, 0)
+
+
+def test_a_model_with_seeds_maps_only_water_with_a_sure_core(
+    data: Manifest, tmp_path: Path
+) -> None:
+    bundle = load_bundle(train(settings(), data, tmp_path / "run").bundle)
+    chip = read_chip(data.records[0])
+    plain = water_probability(Predictor(bundle).predict_chip(chip))
+    threshold = round(float(np.quantile(plain, 0.7)), 3)
+    sure = float(np.quantile(plain, 0.95))
+    margin = log_odds(sure) - log_odds(threshold)
+    seeded = bundle.info.model_copy(update={"seed_margin": margin})
+    other = type(bundle)(seeded, bundle.state)
+    grown = water_probability(Predictor(other).predict_chip(chip)) >= threshold
+    assert grown.any()
+    assert not (grown & (plain < threshold)).any()
+    assert grown.sum() < (plain >= threshold).sum()
+    rows, cols = np.nonzero(grown)
+    for row, col in zip(rows, cols, strict=True):
+        # Windows overlap here, and are blended after seeds were asked for: a pixel more each way.
+        beside = plain[max(row - 3, 0) : row + 4, max(col - 3, 0) : col + 4]
+        assert beside.max() >= sure - 0.02
