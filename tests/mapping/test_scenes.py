@@ -174,6 +174,7 @@ def test_provenance_is_in_the_tags(make_tif: TifMaker, mapped: Mapped, out: Path
         assert tags["MODEL_HASH"] == "ab" * 32
         assert tags["THRESHOLD"] == "0.25"
         assert tags["THRESHOLD_CRITERION"] == "given by the user"
+        assert tags["SEED_MARGIN"] == "0.0"
         assert tags["UNITS"] == "db"
         assert tags["NORMALIZATION"] == "fixed"
         assert tags["SOURCE"] == "s.tif"

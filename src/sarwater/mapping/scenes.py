@@ -251,6 +251,7 @@ def _tags(
         "MODEL_VERSION": info.version,
         "THRESHOLD": repr(threshold),
         "THRESHOLD_CRITERION": info.threshold_criterion if is_own else "given by the user",
+        "SEED_MARGIN": repr(info.seed_margin),
         "BANDS": ",".join(info.bands),
         "UNITS": info.units.value,
         "SOURCE_UNITS": scene.units.value,

@@ -54,7 +54,7 @@ def draw_signals(found: Mapping[str, Any], path: Path) -> None:
     _lines(axes[0, 2], history, [n for n in names if n.startswith("c_")], "learned c")
     _lines(axes[1, 0], history, ["target_separating_threshold", "val_threshold"], "threshold")
     axes[1, 0].set_ylim(0, 1)
-    _lines(axes[1, 1], history, ["target_water_share"], "share of the target called water")
+    _lines(axes[1, 1], history, ["target_water_share"], "share of the target above the separating threshold")
     _bars(axes[1, 2], found)
     save_figure(figure, path, dpi=110)
 

@@ -206,6 +206,7 @@ def _compare(run: Run, adapter: Adapter, folder: AdaptFolder) -> dict[str, Any]:
         "methods": adapter.description["methods"],
         "domains": {"source": list(adapter.names.source), "target": list(adapter.names.target)},
         "criterion": after.info.threshold_criterion,
+        "seed_margin": after.info.seed_margin,
         **both.result(),
         "history": [
             {name: None if math.isnan(value) else value for name, value in row.items()}
