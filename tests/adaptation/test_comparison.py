@@ -105,4 +105,14 @@ def test_each_warning_has_its_sign() -> None:
     assert "1 dB" in warnings(signals(agreement_gain=0.7))[0]
     assert "share 30%" in warnings({**signals(), "overlap": 0.3})[0]
     assert warnings({**signals(), "overlap": 0.3, "disagreement": 0.001}) == []
+
+
+def test_another_map_is_no_warning_where_only_the_source_only_one_is_unsteady() -> None:
+    for before, separation, warned in ((0.4, 2.9, 0), (0.4, 3.0, 1), (0.85, 2.9, 1)):
+        found = {**signals(separation=separation), "overlap": 0.3}
+        found["source_only"] = {**found["source_only"], "agreement_gain": before}
+        assert len(warnings(found)) == warned
+
+
+def test_what_cannot_be_told_warns_of_nothing() -> None:
     assert warnings(signals(separation=None, agreement_gain=None)) == []

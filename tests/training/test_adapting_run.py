@@ -354,7 +354,7 @@ def test_a_target_that_nothing_divides_gives_a_summary(
     tuned = settings(QUICK, adaptation={"methods": ["dann"]})
     folder = train(tuned, data, tmp_path / "run", target=Manifest((record,)))
     found = json.loads(folder.summary.read_text())["target"]
-    assert found["separating_threshold"] is None
+    assert found["separates"] is False
     assert found["separation"] is None
 
 

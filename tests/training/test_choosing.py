@@ -57,11 +57,11 @@ def log_odds(share: float) -> float:
 
 def test_what_calls_too_much_water_needs_seeds(data: Manifest, source: TrainingData) -> None:
     found, progress = looked(data, source, 2.0)
-    dividing = found["separating_threshold"]
+    dividing = found["dividing"]
     assert dividing > 0.6
     assert found["threshold"] == 0.5
     assert found["seed_margin"] == pytest.approx(log_odds(dividing))
-    assert progress.pseudo["threshold"] == dividing
+    assert progress.pseudo["seed_margin"] == found["seed_margin"]
     assert f"{dividing:.3f}" in found["criterion"]
 
 
@@ -69,7 +69,7 @@ def test_what_calls_too_little_water_gets_a_lower_threshold(
     data: Manifest, source: TrainingData
 ) -> None:
     found, _ = looked(data, source, -3.0)
-    assert found["threshold"] == found["separating_threshold"] < 0.4
+    assert found["threshold"] == found["dividing"] < 0.4
     assert found["seed_margin"] == 0
 
 
@@ -79,7 +79,7 @@ def test_seeds_are_a_setting(
 ) -> None:
     found, _ = looked(data, source, 2.0, threshold=wish)
     assert found["seed_margin"] == 0
-    assert found["threshold"] == (0.5 if is_source else found["separating_threshold"])
+    assert found["threshold"] == (0.5 if is_source else found["dividing"])
 
 
 def test_matched_classes_keep_the_threshold_of_the_source(

@@ -21,6 +21,9 @@ GAIN_DB = 1.0
 _LITTLE_OVERLAP = 0.5
 """Intersection over union of the two maps' water below which they are different maps."""
 
+_MUCH = 0.1
+"""Change of the agreement under a gain that says something."""
+
 _FEW = 0.005
 """Share of the pixels up to which a change is too small to warn of."""
 
@@ -132,14 +135,18 @@ def warnings(found: dict[str, Any]) -> list[str]:
     """Say why adapting looks harmful, from the signals alone."""
     before, after = found["source_only"], found["adapted"]
     words = []
-    if maps_differ(found["overlap"], found["disagreement"]):
+    # A source-only map that one decibel changes is no measure for the other one.
+    is_firmer = _worse(before["agreement_gain"], after["agreement_gain"], _MUCH)
+    is_clearer = _worse(after["separation"], before["separation"], 0.0)
+    is_better = is_firmer and is_clearer
+    if maps_differ(found["overlap"], found["disagreement"]) and not is_better:
         words.append(
             f"the two maps share {found['overlap']:.0%} of their water only "
             f"({before['water_share']:.1%} of the pixels before, {after['water_share']:.1%} after)"
         )
     if _worse(before["separation"], after["separation"], 0.0):
         words.append("the adapted map divides the target's backscatter less clearly than before")
-    if _worse(after["agreement_gain"], before["agreement_gain"], 0.1):
+    if _worse(after["agreement_gain"], before["agreement_gain"], _MUCH):
         words.append("the adapted map changes more than before when the image gets 1 dB brighter")
     return words
 

@@ -46,8 +46,9 @@ class SelfTrainingMethod(_Method):
     default each pixel weighs by its own certainty."""
     mix: bool = True
     """Paste the pixels of one class of a source patch over the target patch (ClassMix)."""
-    threshold: Literal["separation", "half"] = "separation"
-    """Water probability at which pseudo-labels divide: chosen without labels each epoch, or .5."""
+    threshold: Literal["target", "half"] = "target"
+    """What pseudo-labels call water: what the target's threshold and seeds do, chosen without
+    labels each epoch, or all from .5."""
     backscatter: float = Field(0.25, ge=0, le=1)
     """Weight of the target's own two classes of backscatter beside the network's logit."""
     jitter: float = Field(0.2, ge=0, le=2)

@@ -52,9 +52,14 @@ def draw_signals(found: Mapping[str, Any], path: Path) -> None:
         axes[0, 1].axhline(0.5, color="gray", linewidth=0.8, linestyle=":")
         axes[0, 1].set_ylim(0, 1)
     _lines(axes[0, 2], history, [n for n in names if n.startswith("c_")], "learned c")
-    _lines(axes[1, 0], history, ["target_separating_threshold", "val_threshold"], "threshold")
+    _lines(axes[1, 0], history, ["target_dividing", "val_threshold"], "threshold")
     axes[1, 0].set_ylim(0, 1)
-    _lines(axes[1, 1], history, ["target_water_share"], "share of the target above the separating threshold")
+    _lines(
+        axes[1, 1],
+        history,
+        ["target_water_share"],
+        "target share above the dividing threshold",
+    )
     _bars(axes[1, 2], found)
     save_figure(figure, path, dpi=110)
 

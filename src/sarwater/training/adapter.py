@@ -21,6 +21,7 @@ from sarwater.datasets.manifest import Manifest
 from sarwater.errors import ConfigError
 from sarwater.models.bundle import Bundle
 from sarwater.models.domain import reversal_strength
+from sarwater.models.segmenter import require_seeds
 from sarwater.normalize import BandStatistics, Normalizer
 from sarwater.progress import track
 from sarwater.training.checkpoint import Progress
@@ -133,9 +134,9 @@ class Adapter:
         wish = self._settings.adaptation.match_classes
         if wish == "always" or (wish == "auto" and self.data.plain.units != self._source.units):
             self.data = match_classes(network, source_threshold, self._source, self.data)
-        self.look(network, source_threshold, progress)
+        chosen = self.look(network, source_threshold, progress)
         if self._settings.adaptation.losses:
-            self._prefer_water(network, progress.pseudo["threshold"])
+            self._prefer_water(network, chosen["dividing"])
 
     def look(
         self, network: nn.Module, source_threshold: float, progress: Progress
@@ -149,9 +150,10 @@ class Adapter:
 
         Returns:
             ``threshold`` and ``seed_margin`` of the model, ``criterion`` (how they were chosen),
-            ``separating_threshold`` (None where none separates), and at it (or at the threshold)
-            ``water_share`` of the sample and ``separation``, the cost of dividing the backscatter
-            there (None where it cannot be told); ``entropy`` (mean, bits).
+            ``dividing``, the threshold at which the backscatter separates, or the source's where
+            none does (``separates`` is False); there, ``water_share`` of the sample and
+            ``separation``, the cost of dividing the backscatter (None where it cannot be told);
+            ``entropy`` (mean, bits).
         """
         seen = observe(network, self._source, self.data, self._fabric)
         found = seen.separation(source_threshold)
@@ -179,14 +181,16 @@ class Adapter:
         dividing = found.threshold if found else source_threshold
         classes = seen.two_classes(dividing)
         progress.pseudo = {
-            "threshold": dividing,
+            "threshold": threshold,
+            "seed_margin": margin,
             "classes": classes.state() if classes else None,
         }
         return {
             "threshold": threshold,
             "seed_margin": margin,
             "criterion": criterion,
-            "separating_threshold": found.threshold if found else None,
+            "dividing": dividing,
+            "separates": found is not None,
             "water_share": seen.water_share(dividing),
             "separation": seen.separation_at(dividing),
             "entropy": seen.entropy,
@@ -298,11 +302,15 @@ class Adapter:
         assert method is not None
         teacher.eval()
         with torch.no_grad(), self._fabric.autocast():
-            probability = teacher(image).float().softmax(dim=1)
+            logits = teacher(image).float()
+        pseudo = progress.pseudo
+        is_chosen = method.threshold == "target"
+        if is_chosen and pseudo["seed_margin"]:
+            logits = require_seeds(logits, pseudo["seed_margin"])
         labels, weight = pseudo_labels(
-            probability,
+            logits.softmax(dim=1),
             target["valid"].to(image.device),
-            progress.pseudo["threshold"] if method.threshold == "separation" else 0.5,
+            pseudo["threshold"] if is_chosen else 0.5,
             method.confidence,
             target["evidence"].to(image.device),
         )

@@ -39,7 +39,9 @@ class Progress:
     """Validation chips counted in the epoch so far, by each process."""
     counts: ThresholdCounts = field(default_factory=ThresholdCounts.zeros)
     """Their counts, those of all processes."""
-    pseudo: dict[str, Any] = field(default_factory=lambda: {"threshold": 0.5, "classes": None})
+    pseudo: dict[str, Any] = field(
+        default_factory=lambda: {"threshold": 0.5, "seed_margin": 0.0, "classes": None}
+    )
     """How pseudo-labels divide: water probability, and the two classes of backscatter."""
     seconds: float = 0.0
     """Time spent, by all sessions of the run."""
