@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 from torch import Tensor, nn
 
 from sarwater.datasets.manifest import Manifest, read_manifest
@@ -16,7 +17,9 @@ from sarwater.raster import read_chip
 from sarwater.training.adapter import Adapter
 from sarwater.training.checkpoint import Progress
 from sarwater.training.data import TrainingData, prepare
+from sarwater.training.sampling import Places, Sampler, places_of
 from sarwater.training.start import train
+from sarwater.training.validation import ChipPredictor
 from tests.training.lakes import settings, write_chips
 from tests.training.test_adapting_run import alone
 
@@ -112,3 +115,25 @@ def test_a_model_with_seeds_maps_only_water_with_a_sure_core(
         # Windows overlap here, and are blended after seeds were asked for: a pixel more each way.
         beside = plain[max(row - 3, 0) : row + 4, max(col - 3, 0) : col + 4]
         assert beside.max() >= sure - 0.02
+
+
+def test_places_of_the_target_are_drawn_by_the_water_that_the_map_shows(
+    data: Manifest, source: TrainingData
+) -> None:
+    drawn = settings(patches={"strategy": "stratified"}, adaptation={"methods": ["dann"]})
+    adapter = Adapter(drawn, data, source, alone(), 2)
+    network = Brightness(2.0)
+    adapter.begin(network, 0.5, Progress())
+    dividing = adapter.look(network, 0.5, Progress())["dividing"]
+    predictor, places = ChipPredictor(network, source), []
+    for index, record in enumerate(data):
+        chip = read_chip(record)
+        water = predictor.water(chip.image, chip.valid, None)
+        sure = ndimage.maximum_filter(water, 5) >= dividing
+        # Windows are blended after seeds were asked for: their seams are left out.
+        places.append(places_of(index, ((water >= 0.5) & sure).astype(np.uint8), chip.valid, 32))
+    expected = Sampler(Places.join(places), drawn.patches, 0).places
+    found = adapter.data.sampler.places
+    np.testing.assert_array_equal(found.chip, expected.chip)
+    assert np.abs(found.foreground - expected.foreground).max() <= 20
+    assert found.foreground.sum() > 1000

@@ -136,7 +136,7 @@ class Adapter:
             self.data = match_classes(network, source_threshold, self._source, self.data)
         chosen = self.look(network, source_threshold, progress)
         if self._settings.adaptation.losses:
-            self._prefer_water(network, chosen["dividing"])
+            self._prefer_water(network, chosen["threshold"], chosen["seed_margin"])
 
     def look(
         self, network: nn.Module, source_threshold: float, progress: Progress
@@ -202,7 +202,7 @@ class Adapter:
         signals = {f"target_{k}": v for k, v in chosen.items() if k != "criterion"}
         return {k: math.nan if v is None else float(v) for k, v in signals.items()}
 
-    def _prefer_water(self, network: nn.Module, threshold: float) -> None:
+    def _prefer_water(self, network: nn.Module, threshold: float, seed_margin: float) -> None:
         """Let the target's patches be drawn as the source's are, by the water that is predicted.
 
         Only where the source's are drawn by their water (``stratified``, ``shoreline``):
@@ -212,11 +212,13 @@ class Adapter:
         Args:
             network: of the source.
             threshold: of its water probability.
+            seed_margin: see ``require_seeds``.
         """
         strategy = self._settings.patches.strategy
         if strategy not in (Strategy.STRATIFIED, Strategy.SHORELINE):
             return
-        predictor, places = ChipPredictor(network, self.data.predicted_as(self._source)), []
+        data = self.data.predicted_as(self._source)
+        predictor, places = ChipPredictor(network, data, seed_margin=seed_margin), []
         size, images = self.data.sampler.settings.size, len(self.data.chips.records)
         for index in track(range(images), "predicting target", images):
             chip = self.data.chips[index]

@@ -40,15 +40,19 @@ class Validation:
 class ChipPredictor:
     """Predicts chips as mapping would, with a network that is still being trained."""
 
-    def __init__(self, network: nn.Module, data: TrainingData) -> None:
+    def __init__(self, network: nn.Module, data: TrainingData, *, seed_margin: float = 0.0) -> None:
         """Make a float32 copy of the network ready; the network itself stays as it is.
 
         Args:
             network: maps normalized patches to logits.
             data: normalization, patch size and classes.
+            seed_margin: log-odds by which water must have surer water beside it.
         """
         device = next(network.parameters()).device
-        self._engine = TorchEngine(copy.deepcopy(network).float(), device=str(device))
+        own = copy.deepcopy(network).float()
+        if seed_margin:
+            own.seed_margin = seed_margin  # type: ignore[assignment]
+        self._engine = TorchEngine(own, device=str(device))
         self._data = data
 
     def water(
