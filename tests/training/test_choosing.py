@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from sarwater.datasets.manifest import Manifest, read_manifest
 from sarwater.models.bundle import load_bundle
+from sarwater.models.segmenter import require_seeds
 from sarwater.prediction import Predictor, water_probability
 from sarwater.raster import read_chip
 from sarwater.training.adapter import Adapter
@@ -30,10 +31,12 @@ class Brightness(nn.Module):
     def __init__(self, shift: float) -> None:
         super().__init__()
         self.shift = nn.Parameter(torch.tensor(shift))
+        self.seed_margin = 0.0
 
     def forward(self, image: Tensor) -> Tensor:
         water = 2 * (-0.8 - image[:, 0]) + self.shift
-        return torch.stack([torch.zeros_like(water), water], dim=1)
+        logits = torch.stack([torch.zeros_like(water), water], dim=1)
+        return require_seeds(logits, self.seed_margin)
 
 
 @pytest.fixture(scope="module")
