@@ -135,6 +135,7 @@ def test_the_report_says_what_can_be_said_without_labels(case: Case) -> None:
         "methods",
         "domains",
         "criterion",
+        "seed_margin",
         "source_only",
         "adapted",
         "pixels",
@@ -152,6 +153,7 @@ def test_the_report_says_what_can_be_said_without_labels(case: Case) -> None:
         assert all(0 <= found[name][share] <= 1 for share in shares)
         info = load_bundle(case.out / name / "model.safetensors").info
         assert found[name]["threshold"] == info.threshold
+    assert found["seed_margin"] == info.seed_margin
     assert 0 <= found["overlap"] <= 1
     assert [row["epoch"] for row in found["history"]] == [1, 2]
     assert {"train_dann", "train_accuracy_dann", "target_threshold"} <= set(found["history"][0])
