@@ -2,7 +2,7 @@
 
 command:  python benchmarks/adaptation.py --data $SARWATER_DATA [--pairs NAME,..]
           [--methods NAME,..] [--seeds 0,1,2] [--jobs 2] [--work DIR]; finished runs are skipped
-hardware: two CPU cores, about eight minutes a run and core; docs/adaptation.md says what it took
+hardware: two CPU cores, about five minutes a run and core
 result:   benchmarks/results/adaptation.json: a row a run, and a summary of the pairs
 """
 
@@ -91,8 +91,8 @@ METHODS = {
     "all_three": Method(("self_training", "dann", "adabn")),
     "combination": Method(("dann", "output_space")),
 }
-BEST = "combination"
-"""What is put forward as the best combination."""
+BEST = "dann"
+"""What is put forward; the combinations are not measured yet."""
 
 EVENTS = {
     "alabama": ("northal_20190302t234651", ("--by", "row", "--val", "6,11", "--test", "13-")),
