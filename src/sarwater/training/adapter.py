@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from sarwater.adaptation.alignment import DomainNames
 from sarwater.adaptation.batch_norm import adapted_bundle
+from sarwater.adaptation.choosing import choose
 from sarwater.adaptation.self_training import PseudoLabelled, class_mix, jitter, pseudo_labels
 from sarwater.adaptation.separation import BackscatterEvidence, TwoClasses
 from sarwater.config import AugmentationSettings, Strategy, TrainSettings
@@ -47,15 +48,6 @@ def require_teacher(settings: TrainSettings) -> None:
             "self_training takes its labels from the averaged network: set "
             "optimization.average_decay (.99, say)"
         )
-
-
-CHOSEN_ON_SOURCE = "the source's, chosen on its validation split"
-"""Where a threshold comes from, in words."""
-
-
-def logit(share: float) -> float:
-    """Return the log-odds of a share within 0 ... 1."""
-    return math.log(share / (1 - share))
 
 
 class Adapter:
@@ -156,43 +148,22 @@ class Adapter:
             ``entropy`` (mean, bits).
         """
         seen = observe(network, self._source, self.data, self._fabric)
-        found = seen.separation(source_threshold)
-        chosen = self._settings.adaptation.threshold
-        is_matched = self.data.matched is not None
-        threshold, margin, criterion = source_threshold, 0.0, CHOSEN_ON_SOURCE
-        if chosen == "source":
-            pass
-        elif found is None:
-            criterion += "; no threshold divides the target's backscatter in two"
-        elif chosen == "seeds" and is_matched:
-            criterion += "; the target's land and water were laid on the source's"
-        elif chosen == "seeds" and found.threshold > source_threshold:
-            margin = logit(found.threshold) - logit(source_threshold)
-            criterion += (
-                f", for water beside pixels of at least {found.threshold:.3f}, where the target's "
-                "backscatter falls into two classes; no label of the target was used"
-            )
-        else:
-            threshold = found.threshold
-            criterion = (
-                f"near the source's ({source_threshold:.3f}) where the target's backscatter "
-                "falls into two classes; no label of the target was used"
-            )
-        dividing = found.threshold if found else source_threshold
-        classes = seen.two_classes(dividing)
+        chosen = choose(
+            seen.separation(source_threshold),
+            source_threshold,
+            self._settings.adaptation.threshold,
+            is_matched=self.data.matched is not None,
+        )
+        classes = seen.two_classes(chosen.dividing)
         progress.pseudo = {
-            "threshold": threshold,
-            "seed_margin": margin,
+            "threshold": chosen.threshold,
+            "seed_margin": chosen.seed_margin,
             "classes": classes.state() if classes else None,
         }
         return {
-            "threshold": threshold,
-            "seed_margin": margin,
-            "criterion": criterion,
-            "dividing": dividing,
-            "separates": found is not None,
-            "water_share": seen.water_share(dividing),
-            "separation": seen.separation_at(dividing),
+            **asdict(chosen),
+            "water_share": seen.water_share(chosen.dividing),
+            "separation": seen.separation_at(chosen.dividing),
             "entropy": seen.entropy,
         }
 
