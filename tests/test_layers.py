@@ -21,6 +21,7 @@ ORDER = (
     "tables",
     "termination",
     "normalization_kinds",
+    "engine_kinds",
     "losses.terms",
     "models.architecture",
     "config",

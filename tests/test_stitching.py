@@ -7,7 +7,7 @@ from sarwater.errors import ConfigError, ModelError
 from sarwater.stitching import Strip, Windows, predict_strips
 from sarwater.tiling import blend_weights, window_starts
 from sarwater.types import AnyArray, BoolArray, FloatArray
-from tests.tiny_models import PointwiseEngine, SmoothEngine, engine
+from tests.tiny_models import FakeEngine, PointwiseEngine, SmoothEngine, engine
 
 
 def noise(height: int, width: int, bands: int = 2) -> FloatArray:
@@ -180,7 +180,7 @@ def test_normalization_is_applied_window_by_window() -> None:
 
 
 def test_values_that_are_not_finite_are_refused() -> None:
-    class Broken:
+    class Broken(FakeEngine):
         def predict(self, patches: FloatArray) -> FloatArray:
             return np.full((len(patches), 2, 16, 16), np.nan, np.float32)
 

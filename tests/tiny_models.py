@@ -9,6 +9,7 @@ from torch import nn
 from sarwater.engines.torch_engine import TorchEngine
 from sarwater.models.architecture import Architecture
 from sarwater.models.bundle import Bundle, ModelInfo
+from sarwater.models.segmenter import Segmenter
 from sarwater.normalize import Normalization, Normalizer
 from sarwater.prediction import Predictor
 from sarwater.types import FloatArray, Units
@@ -26,7 +27,15 @@ def engine(bands: int = 2, classes: int = 2) -> TorchEngine:
     return TorchEngine(convolution(bands, classes), device="cpu")
 
 
-class PointwiseEngine:
+class FakeEngine:
+    """What an engine tells of itself."""
+
+    name = "fake"
+    parallel = 2
+    best_batch = 4
+
+
+class PointwiseEngine(FakeEngine):
     """Water where the first band is dark: a pixel's probability depends on the pixel alone."""
 
     def __init__(self, classes: int = 2) -> None:
@@ -40,7 +49,7 @@ class PointwiseEngine:
         return np.stack(share, axis=1).astype(np.float32)
 
 
-class SmoothEngine:
+class SmoothEngine(FakeEngine):
     """A 9 x 9 mean of the first band: translation-equivariant but for 4 px at a patch's edges."""
 
     reach = 4
@@ -76,3 +85,17 @@ def predictor(runner: Any = None, *, overlap: int = 8, **changes: Any) -> Predic
     bundle = Bundle(described, {}, "ab" * 32)
     runner = runner or engine(len(described.bands), len(described.classes))
     return Predictor(bundle, runner, overlap=overlap, batch_size=4)
+
+
+def segmenter_bundle(*, seed_margin: float = 0.0, **changes: Any) -> Bundle:
+    """A small DeepLabV3+ with random weights, always the same, and statistics in its norms."""
+    architecture = Architecture(
+        encoder="tu-mobilenetv3_small_050", decoder_channels=8, detail_channels=4
+    )
+    torch.manual_seed(0)
+    described = info(architecture=architecture, seed_margin=seed_margin, **changes)
+    network = Segmenter(architecture, len(described.bands), len(described.classes)).train()
+    with torch.no_grad():
+        for _ in range(3):
+            network(torch.randn(4, len(described.bands), 64, 64))
+    return Bundle(described, network.state_dict())

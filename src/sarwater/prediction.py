@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -144,7 +145,8 @@ class Predictor:
         bundle: "Bundle",
         engine: Engine | None = None,
         *,
-        batch_size: int = DEFAULT_BATCH_SIZE,
+        kind: str = "auto",
+        batch_size: int | None = None,
         overlap: int | None = None,
         device: str = "auto",
         precision: str = "float32",
@@ -155,30 +157,33 @@ class Predictor:
 
         Args:
             bundle: the model.
-            engine: what runs it; by default one for the device and the precision.
-            batch_size: windows that the network sees at once.
+            engine: what runs it; by default one of ``kind`` for the device and the precision.
+            kind: of the engine: one of ``engine_kinds.ENGINES``.
+            batch_size: windows that the network sees at once; by default the engine's best.
             overlap: pixels that windows share; ``default_overlap`` of the patch size if None.
             device: ``auto``, ``cpu``, ``cuda``, ...
-            precision: ``float32`` or ``bfloat16``.
+            precision: one of ``engine_kinds.PRECISIONS``.
             normalization: normalize in this way in place of the model's own; ``domain`` carries a
                 model to another processing chain.
             accept_units: take values in units that do not convert as they are, which makes sense
                 only where the image's own statistics normalize it.
 
         Raises:
-            ConfigError: overlap or batch size is out of range.
+            ConfigError: overlap or batch size is out of range, or there is no such engine.
             ModelError: the model cannot be built, or there is no such device.
         """
         self.bundle = bundle
         self.info = _renormalized(bundle.info, normalization)
         self._accept_units = accept_units
+        self.device = device
+        self._make = partial(engine_for, engine=kind, device=device, precision=precision)
+        self.engine = engine or self._make(bundle)
         patch = self.info.patch_size
         self.windows = Windows(
-            patch, default_overlap(patch) if overlap is None else overlap, batch_size
+            patch,
+            default_overlap(patch) if overlap is None else overlap,
+            self.engine.best_batch if batch_size is None else batch_size,
         )
-        self.device = device
-        self._precision = precision
-        self.engine = engine or engine_for(bundle, device=device, precision=precision)
 
     def with_bundle(self, bundle: "Bundle") -> "Predictor":
         """Return a predictor of the same windows and options that runs other weights.
@@ -191,7 +196,7 @@ class Predictor:
         """
         other = copy(self)
         other.bundle = bundle
-        other.engine = engine_for(bundle, device=self.device, precision=self._precision)
+        other.engine = self._make(bundle)
         return other
 
     def takes_as_is(self, units: Units) -> bool:

@@ -1,7 +1,12 @@
 """Run a network over an image by windows, and blend what they say, a row of windows at a time."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 
@@ -73,17 +78,20 @@ def predict_strips(
 ) -> Iterator[Strip]:
     """Predict an image of any height, a row of windows at a time.
 
-    Memory follows patch size times width: only rows that a later window may still change are
-    held. The strips follow one another from the first row to the last. The probability of a pixel
-    is the sum of what its windows say times their ``blend_weights``.
+    Reading, the network and what is done with the strips overlap: a thread reads one row of
+    windows ahead, and the engine's own threads normalize and predict while finished rows are
+    taken. Memory follows patch size times width: only rows that a later window may still change
+    are held. The strips follow one another from the first row to the last. The probability of a
+    pixel is the sum of what its windows say times their ``blend_weights``, added in the order of
+    the windows, whichever is ready first.
 
     Args:
-        read: gives the rows of the image.
+        read: gives the rows of the image; called in one thread at a time.
         shape: rows and columns of the image.
         engine: runs the network.
         windows: how to cut.
         classes: number of classes k.
-        normalize: applied to each window by itself, after it was cut.
+        normalize: applied to each window by itself, after it was cut; called in several threads.
 
     Raises:
         ModelError: the engine returns another shape, or numbers that are not finite.
@@ -91,49 +99,84 @@ def predict_strips(
     rows = Axis.of(shape[0], windows.patch_size, windows.overlap)
     cols = Axis.of(shape[1], windows.patch_size, windows.overlap)
     sums = np.zeros((classes, rows.size, cols.length), np.float32)
-    for (first, end), down in zip(rows.finished(), rows.weights, strict=True):
-        image, valid = read(first, rows.size)
-        for index, probability in _predict_row(
-            image, valid, cols, engine, windows, classes, normalize
-        ):
-            start = cols.starts[index]
-            weights = down[:, None] * cols.weights[index]
-            sums[:, :, start : start + cols.size] += probability * weights
-        done = end - first
-        finished = np.where(valid[:done], sums[:, :done].clip(0, 1), np.float32(0))
-        yield Strip(first, finished, valid[:done])
-        sums[:, : rows.size - done] = sums[:, done:]
-        sums[:, rows.size - done :] = 0
+    work = _Work(engine, windows, cols, classes, normalize)
+    with _threads(1) as reader, _threads(engine.parallel) as workers:
+        reads = (reader.submit(read, first, rows.size) for first in rows.starts)
+        begun = (work.begin(*one.result(), workers) for one in _one_ahead(reads))
+        ahead = zip(rows.finished(), rows.weights, _one_ahead(begun), strict=True)
+        for (first, end), down, (valid, predicted) in ahead:
+            for index, probability in predicted:
+                start = cols.starts[index]
+                weights = down[:, None] * cols.weights[index]
+                sums[:, :, start : start + cols.size] += probability * weights
+            done = end - first
+            finished = np.where(valid[:done], sums[:, :done].clip(0, 1), np.float32(0))
+            yield Strip(first, finished, valid[:done])
+            sums[:, : rows.size - done] = sums[:, done:]
+            sums[:, rows.size - done :] = 0
 
 
-def _predict_row(
-    image: FloatArray,
-    valid: BoolArray,
-    cols: Axis,
-    engine: Engine,
-    windows: Windows,
-    classes: int,
-    normalize: Normalize | None,
-) -> Iterator[tuple[int, FloatArray]]:
-    """Yield (index, probability [k, row, col]) of each window of a row that has a valid pixel."""
-    chosen = [
-        index
-        for index, start in enumerate(cols.starts)
-        if valid[:, start : start + cols.size].any()
-    ]
-    rows, patch = valid.shape[0], windows.patch_size
-    for begin in range(0, len(chosen), windows.batch_size):
-        batch = chosen[begin : begin + windows.batch_size]
+_Predicted = Iterator[tuple[int, FloatArray]]
+"""(index, probability [k, row, col]) of the windows of a row that have a valid pixel."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Work:
+    """What is done to a row of windows."""
+
+    engine: Engine
+    windows: Windows
+    cols: Axis
+    classes: int
+    normalize: Normalize | None
+
+    def begin(
+        self, image: FloatArray, valid: BoolArray, workers: ThreadPoolExecutor
+    ) -> tuple[BoolArray, _Predicted]:
+        """Set the threads to work on a row; what comes back waits for them."""
+        starts, size, step = self.cols.starts, self.cols.size, self.windows.batch_size
+        chosen = [i for i, start in enumerate(starts) if valid[:, start : start + size].any()]
+        batches = [chosen[begin : begin + step] for begin in range(0, len(chosen), step)]
+        futures = deque(workers.submit(self._predict, image, valid, one) for one in batches)
+        return valid, self._take(batches, futures)
+
+    def _take(self, batches: list[list[int]], futures: deque[Future[FloatArray]]) -> _Predicted:
+        for batch in batches:
+            yield from zip(batch, futures.popleft().result(), strict=True)
+
+    def _predict(self, image: FloatArray, valid: BoolArray, batch: list[int]) -> FloatArray:
+        rows, patch = valid.shape[0], self.windows.patch_size
         patches = np.zeros((len(batch), image.shape[0], patch, patch), np.float32)
         for position, index in enumerate(batch):
-            span = slice(cols.starts[index], cols.starts[index] + cols.size)
+            span = slice(self.cols.starts[index], self.cols.starts[index] + self.cols.size)
             cut = image[:, :, span]
-            if normalize is not None:
-                cut = normalize(cut, valid[:, span])
-            patches[position, :, :rows, : cols.size] = cut
-        probabilities = _checked(engine.predict(patches), (len(batch), classes, patch, patch))
-        for index, probability in zip(batch, probabilities, strict=True):
-            yield index, probability[:, :rows, : cols.size]
+            if self.normalize is not None:
+                cut = self.normalize(cut, valid[:, span])
+            patches[position, :, :rows, : self.cols.size] = cut
+        found = _checked(self.engine.predict(patches), (len(batch), self.classes, patch, patch))
+        return found[:, :, :rows, : self.cols.size]
+
+
+_T = TypeVar("_T")
+
+
+def _one_ahead(items: Iterator[_T]) -> Iterator[_T]:
+    """Yield the items, each when the next one was begun."""
+    held = deque(islice(items, 1))
+    for following in items:
+        held.append(following)
+        yield held.popleft()
+    yield from held
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that give up what they have not begun when the block is left."""
+    pool = ThreadPoolExecutor(number)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _checked(probabilities: FloatArray, shape: tuple[int, ...]) -> FloatArray:

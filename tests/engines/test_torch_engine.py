@@ -3,14 +3,10 @@ import pytest
 import torch
 from torch import nn
 
-from sarwater.engines import engine_for
 from sarwater.engines.torch_engine import TorchEngine
 from sarwater.errors import ModelError
-from sarwater.models.architecture import Architecture
-from sarwater.models.bundle import Bundle
-from sarwater.models.segmenter import Segmenter
 from sarwater.types import FloatArray
-from tests.tiny_models import convolution, info
+from tests.tiny_models import convolution
 
 
 def patches(count: int = 3, bands: int = 2, side: int = 16) -> FloatArray:
@@ -80,20 +76,3 @@ def test_auto_takes_a_device_that_works() -> None:
     found = TorchEngine(convolution(), device="auto")
     assert found.device.type in ("cpu", "cuda")
     assert found.predict(patches()).shape == (3, 2, 16, 16)
-
-
-def test_an_unknown_precision_is_named() -> None:
-    with pytest.raises(ModelError, match="precision 'int4' is unknown"):
-        TorchEngine(convolution(), precision="int4")
-
-
-def test_engine_for_a_bundle_runs_its_weights() -> None:
-    architecture = Architecture(
-        encoder="tu-mobilenetv3_small_050", decoder_channels=8, detail_channels=4
-    )
-    torch.manual_seed(0)
-    network = Segmenter(architecture, 2, 2)
-    bundle = Bundle(info(architecture=architecture), network.state_dict())
-    expected = TorchEngine(network, device="cpu").predict(patches(1, side=32))
-    found = engine_for(bundle, device="cpu").predict(patches(1, side=32))
-    np.testing.assert_array_equal(found, expected)

@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--panels", type=int, default=24, help="number of worst chips to show, 0 or more"
     )
-    add_prediction_options(parser)
+    add_prediction_options(parser, precision="float32")
     parser.add_argument("--json", action="store_true", help="print the scores as JSON")
     parser.add_argument("--overwrite", action="store_true", help="replace the folder")
 

@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "where the scene differs from the training data, and may do harm where it does not",
     )
     parser.add_argument("--name", default="", help="begins the outputs' names; of one scene")
-    add_prediction_options(parser)
+    add_prediction_options(parser, precision="auto")
     parser.add_argument("--json", action="store_true", help="print the summaries as JSON")
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
 

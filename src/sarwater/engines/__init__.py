@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Protocol
 
+from sarwater.engine_kinds import ENGINES, PRECISIONS
+from sarwater.errors import ConfigError, ModelError, nearest
 from sarwater.types import FloatArray
 
 if TYPE_CHECKING:
@@ -11,8 +13,23 @@ if TYPE_CHECKING:
 class Engine(Protocol):
     """Runs a network on normalized patches."""
 
+    @property
+    def name(self) -> str:
+        """What it is, its device and precision, such as ``openvino cpu bfloat16``."""
+        ...
+
+    @property
+    def parallel(self) -> int:
+        """Calls of ``predict`` that are worth running at once, each in a thread of its own."""
+        ...
+
+    @property
+    def best_batch(self) -> int:
+        """Patches to a call with which it is fastest."""
+        ...
+
     def predict(self, patches: FloatArray) -> FloatArray:
-        """Return the probability of each class.
+        """Return the probability of each class; several threads may call it at once.
 
         Args:
             patches: float32 [n, band, row, col], normalized, 0 where not valid.
@@ -23,17 +40,47 @@ class Engine(Protocol):
         ...
 
 
-def engine_for(bundle: "Bundle", *, device: str = "auto", precision: str = "float32") -> Engine:
+def engine_for(
+    bundle: "Bundle", *, engine: str = "auto", device: str = "auto", precision: str = "float32"
+) -> Engine:
     """Build the engine that runs a model.
 
     Args:
         bundle: the model.
+        engine: one of ``ENGINES``; ``auto`` is torch on a GPU, and on a CPU OpenVINO where it is
+            installed.
         device: ``auto`` (CUDA where there is any), ``cpu``, ``cuda`` or ``cuda:1``.
-        precision: ``float32`` or ``bfloat16``.
+        precision: one of ``PRECISIONS``.
 
     Raises:
-        ModelError: the model cannot be built, or there is no such device or precision.
+        ConfigError: there is no such engine or precision.
+        ModelError: the model cannot be built, there is no such device, or OpenVINO is asked for
+            and not there.
     """
-    from sarwater.engines.torch_engine import TorchEngine
+    for kind, found, known in (("engine", engine, ENGINES), ("precision", precision, PRECISIONS)):
+        if found not in known:
+            raise ConfigError(
+                f"{kind} '{found}' is unknown{nearest(found, known)}; take one of "
+                f"{', '.join(known)}"
+            )
+    from sarwater.engines.torch_engine import TorchEngine, device_named
 
+    on_cpu = device_named(device).type == "cpu"
+    if engine == "openvino" and not on_cpu:
+        raise ModelError(
+            f"OpenVINO runs on the CPU here, but the device is '{device}'; pass --device cpu, or "
+            "--engine torch for the GPU"
+        )
+    if engine == "openvino" or (engine == "auto" and on_cpu and _has_openvino()):
+        from sarwater.engines.openvino_engine import OpenvinoEngine
+
+        return OpenvinoEngine(
+            bundle.build(), len(bundle.info.bands), bundle.info.patch_size, precision=precision
+        )
     return TorchEngine(bundle.build(), device=device, precision=precision)
+
+
+def _has_openvino() -> bool:
+    from importlib.util import find_spec
+
+    return find_spec("openvino") is not None

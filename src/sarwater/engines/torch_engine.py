@@ -1,5 +1,6 @@
 """The engine of PyTorch, on a CPU or a GPU."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,7 +11,7 @@ from torch import nn
 from sarwater.errors import ModelError
 from sarwater.types import FloatArray
 
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class TorchEngine:
@@ -21,6 +22,8 @@ class TorchEngine:
     bfloat16 they run under autocast with channels last; the softmax is float32 in both.
     """
 
+    best_batch = 8
+
     def __init__(
         self, module: nn.Module, *, device: str = "auto", precision: str = "float32"
     ) -> None:
@@ -29,27 +32,38 @@ class TorchEngine:
         Args:
             module: maps [n, band, row, col] to logits [n, class, row, col].
             device: ``auto`` (CUDA where there is any), ``cpu``, ``cuda``, ``cuda:1``, ...
-            precision: ``float32`` or ``bfloat16``.
+            precision: ``float32``, ``bfloat16``, or ``auto`` for bfloat16 on a GPU.
 
         Raises:
-            ModelError: there is no such device or precision.
+            ModelError: there is no such device.
         """
-        if precision not in PRECISIONS:
-            raise ModelError(
-                f"precision '{precision}' is unknown; take one of {', '.join(PRECISIONS)}"
-            )
         self.device = device_named(device)
+        if precision == "auto":
+            precision = "float32" if self.device.type == "cpu" else "bfloat16"
         self.precision = precision
+        # The settings of cuDNN belong to the process: threads take turns to change them.
+        self._one_at_a_time = threading.Lock()
         is_fast = precision != "float32" or self.device.type == "cuda"
         self._layout = torch.channels_last if is_fast else torch.contiguous_format
         self._module = module.to(self.device).to(memory_format=self._layout).eval()
 
+    @property
+    def name(self) -> str:
+        """What it is."""
+        return f"torch {self.device.type} {self.precision}"
+
+    @property
+    def parallel(self) -> int:
+        """Two on a GPU, so that one batch is copied while another is computed."""
+        return 1 if self.device.type == "cpu" else 2
+
     def predict(self, patches: FloatArray) -> FloatArray:
         """Return the probability [n, class, row, col] of each class."""
         image = torch.from_numpy(np.ascontiguousarray(patches, np.float32))
-        with torch.inference_mode(), self._arithmetic():
+        with torch.inference_mode():
             image = image.to(self.device, memory_format=self._layout)
-            probability = self._module(image).float().softmax(dim=1)
+            with self._one_at_a_time, self._arithmetic():
+                probability = self._module(image).float().softmax(dim=1)
         result: FloatArray = probability.cpu().numpy()
         return result
 
@@ -57,7 +71,7 @@ class TorchEngine:
     def _arithmetic(self) -> Iterator[None]:
         reduced = self.precision != "float32"
         with (
-            torch.autocast(self.device.type, PRECISIONS[self.precision], enabled=reduced),
+            torch.autocast(self.device.type, _DTYPES[self.precision], enabled=reduced),
             torch.backends.cudnn.flags(
                 enabled=True, benchmark=False, deterministic=True, allow_tf32=False
             ),
