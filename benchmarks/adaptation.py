@@ -76,6 +76,7 @@ class Method:
     settings: dict[str, Any] = field(default_factory=dict)
     source_loss: str = "cross_entropy"
     match_classes: str = "auto"
+    source_share: float = 0.0
 
 
 METHODS = {
@@ -89,10 +90,12 @@ METHODS = {
     "output_space": Method(("output_space",)),
     "self_training": Method(("self_training",)),
     "all_three": Method(("self_training", "dann", "adabn")),
-    "combination": Method(("dann", "output_space")),
+    "averaged": Method(match_classes="never", source_share=0.5),
+    "dann_averaged": Method(("dann",), source_share=0.5),
+    "combination": Method(("dann", "output_space"), source_share=0.5),
 }
-BEST = "dann"
-"""What is put forward; the combinations are not measured yet."""
+BEST = "dann_averaged"
+"""What `sarwater adapt` is put forward with."""
 
 EVENTS = {
     "alabama": ("northal_20190302t234651", ("--by", "row", "--val", "6,11", "--test", "13-")),
@@ -199,6 +202,7 @@ def run(name: str, method: str, seed: int, work: Path) -> dict[str, Any]:
         parts = [one for one in ("train", "val") if one in target.splits]
         adaptation = {"methods": list(chosen.adaptation), "target_splits": parts}
         adaptation["match_classes"] = chosen.match_classes
+        adaptation["source_share"] = chosen.source_share
         more = {"adaptation": adaptation, "model": {"init": str(start)}}
         full = settings(pair, seed, FURTHER_EPOCHS, FURTHER_RATE, chosen.settings, more)
         bundle = trained(full, table(work, pair.source), out, target)

@@ -86,6 +86,9 @@ class AdaptationSettings(SettingsBase):
     """Epochs of adapting; by default those of optimization."""
     learning_rate: float | None = Field(None, gt=0)
     """Highest learning rate of adapting; by default that of optimization."""
+    source_share: float = Field(0.5, ge=0, le=1)
+    """Share of the source-only model's weights in the adapted ones, which are averaged with them
+    (Wortsman et al. 2022); 0 leaves them as they are. Nothing is averaged from scratch."""
     select: Literal["last", "source"] = "last"
     """Which epoch is kept: the last one, or the best on the source's validation chips."""
     threshold: Literal["seeds", "separation", "source"] = "seeds"

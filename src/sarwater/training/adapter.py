@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from sarwater.adaptation.alignment import DomainNames
+from sarwater.adaptation.averaging import averaged_with, weights_of
 from sarwater.adaptation.batch_norm import adapted_bundle
 from sarwater.adaptation.choosing import choose
 from sarwater.adaptation.self_training import PseudoLabelled, class_mix, jitter, pseudo_labels
@@ -75,6 +76,7 @@ class Adapter:
             DataError: the target does not fit the source.
         """
         chosen = settings.adaptation
+        self._source_weights: dict[str, Tensor] | None = None
         self._self_training = chosen.self_training
         require_teacher(settings)
         self._settings, self._fabric, self._steps = settings, fabric, steps
@@ -123,12 +125,20 @@ class Adapter:
 
     def begin(self, network: nn.Module, source_threshold: float, progress: Progress) -> None:
         """Let a source-only network say where the target's water is, before the first step."""
+        if self._settings.adaptation.source_share:
+            self._source_weights = weights_of(network)
         wish = self._settings.adaptation.match_classes
         if wish == "always" or (wish == "auto" and self.data.plain.units != self._source.units):
             self.data = match_classes(network, source_threshold, self._source, self.data)
         chosen = self.look(network, source_threshold, progress)
         if self._settings.adaptation.losses:
             self._prefer_water(network, chosen["threshold"], chosen["seed_margin"])
+
+    def finished(self, network: nn.Module) -> nn.Module:
+        """Return the network averaged with the source-only one that adapting began with."""
+        share = self._settings.adaptation.source_share
+        source = self._source_weights
+        return network if source is None else averaged_with(network, source, share)
 
     def look(
         self, network: nn.Module, source_threshold: float, progress: Progress
@@ -211,11 +221,13 @@ class Adapter:
         return {
             "strategy": self.data.sampler.settings.strategy.value,
             "matched": asdict(matched) if matched else None,
+            "source_weights": self._source_weights,
             **counts,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state."""
+        self._source_weights = state["source_weights"]
         if state["matched"] is not None:
             self.data = replace(self.data, matched=BandStatistics(**state["matched"]))
         if state["strategy"] == Strategy.UNIFORM.value:

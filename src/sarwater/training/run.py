@@ -200,6 +200,8 @@ class Run:
         progress = self.progress
         self._learn_hard_places()
         network = self.average.module if self.average is not None else self.bare.network
+        if self.adapter is not None:
+            network = self.adapter.finished(network)
         found = self._validate(network)
         score = found.best_f1
         row = {"epoch": progress.epoch + 1.0, "learning_rate": self.schedule.rate}
