@@ -332,7 +332,7 @@ def test_adabn_moves_the_statistics_of_batch_norm_and_nothing_else(
     data: Manifest, delta: Manifest, source_only: RunFolder, tmp_path: Path
 ) -> None:
     start = {"dropout": 0.3, "init": str(source_only.bundle)}
-    tuned = settings(QUICK, model=start, adaptation={"methods": ["adabn"]})
+    tuned = settings(QUICK, model=start, adaptation={"methods": ["adabn"], "source_share": 0})
     adapted = train(tuned, data, tmp_path / "adapted", target=delta)
     continued = train(settings(QUICK, model=start), data, tmp_path / "continued")
     before, after = weights(continued), weights(adapted)
@@ -341,6 +341,24 @@ def test_adabn_moves_the_statistics_of_batch_norm_and_nothing_else(
     statistics = {name for name in before if name.endswith(("running_mean", "running_var"))}
     assert statistics
     assert moved == statistics
+
+
+@pytest.mark.parametrize("share", [0.25, 1.0])
+def test_the_weights_are_averaged_with_those_of_the_source_only_model(
+    data: Manifest, delta: Manifest, source_only: RunFolder, tmp_path: Path, share: float
+) -> None:
+    def adapted(part: float) -> dict[str, Tensor]:
+        start = {"init": str(source_only.bundle)}
+        chosen = {"methods": ["dann"], "source_share": part}
+        tuned = settings(QUICK, model=start, adaptation=chosen)
+        return weights(train(tuned, data, tmp_path / f"run{part}", target=delta))
+
+    source, alone_, found = weights(source_only), adapted(0), adapted(share)
+    assert any(not torch.equal(alone_[name], source[name]) for name in source)
+    for name, weight in found.items():
+        if weight.is_floating_point():
+            expected = share * source[name].double() + (1 - share) * alone_[name].double()
+            torch.testing.assert_close(weight.double(), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_a_target_that_nothing_divides_gives_a_summary(
