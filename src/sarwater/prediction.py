@@ -257,7 +257,11 @@ class Predictor:
         return np.concatenate([strip.probability for strip in strips], axis=1)
 
     def predict_rows(
-        self, read: ReadRows, shape: tuple[int, int], group: BandStatistics | None = None
+        self,
+        read: ReadRows,
+        shape: tuple[int, int],
+        group: BandStatistics | None = None,
+        begin: int = 0,
     ) -> Iterator[Strip]:
         """Predict an image of any height that is read by rows.
 
@@ -265,8 +269,10 @@ class Predictor:
             read: gives rows with the model's bands, in its order and units.
             shape: rows and columns of the image.
             group: statistics of its domain or scene, where the normalization needs them.
+            begin: first row to yield; see ``predict_strips``.
 
         Raises:
+            ConfigError: no strip begins at ``begin``.
             DataError: the statistics are missing.
             ModelError: the network returns something else than probabilities.
         """
@@ -281,4 +287,5 @@ class Predictor:
             self.windows,
             classes=len(self.info.classes),
             normalize=normalize,
+            begin=begin,
         )

@@ -75,6 +75,7 @@ def predict_strips(
     *,
     classes: int = 2,
     normalize: Normalize | None = None,
+    begin: int = 0,
 ) -> Iterator[Strip]:
     """Predict an image of any height, a row of windows at a time.
 
@@ -92,26 +93,34 @@ def predict_strips(
         windows: how to cut.
         classes: number of classes k.
         normalize: applied to each window by itself, after it was cut; called in several threads.
+        begin: first row to yield, where a strip began when rows above were yielded before; the
+            strips are bitwise those that followed then.
 
     Raises:
+        ConfigError: no strip begins at ``begin``.
         ModelError: the engine returns another shape, or numbers that are not finite.
     """
     rows = Axis.of(shape[0], windows.patch_size, windows.overlap)
     cols = Axis.of(shape[1], windows.patch_size, windows.overlap)
+    spans = [span for span in rows.finished() if begin < span[0] + rows.size]
+    if begin not in (shape[0], *rows.starts):
+        raise ConfigError(f"no strip of these windows begins at row {begin}; begin anew, at 0")
     sums = np.zeros((classes, rows.size, cols.length), np.float32)
     work = _Work(engine, windows, cols, classes, normalize)
     with _threads(1) as reader, _threads(engine.parallel) as workers:
-        reads = (reader.submit(read, first, rows.size) for first in rows.starts)
+        reads = (reader.submit(read, first, rows.size) for first, _ in spans)
         begun = (work.begin(*one.result(), workers) for one in _one_ahead(reads))
-        ahead = zip(rows.finished(), rows.weights, _one_ahead(begun), strict=True)
+        weights_down = rows.weights[len(rows.weights) - len(spans) :]
+        ahead = zip(spans, weights_down, _one_ahead(begun), strict=True)
         for (first, end), down, (valid, predicted) in ahead:
             for index, probability in predicted:
                 start = cols.starts[index]
                 weights = down[:, None] * cols.weights[index]
                 sums[:, :, start : start + cols.size] += probability * weights
             done = end - first
-            finished = np.where(valid[:done], sums[:, :done].clip(0, 1), np.float32(0))
-            yield Strip(first, finished, valid[:done])
+            if first >= begin:
+                finished = np.where(valid[:done], sums[:, :done].clip(0, 1), np.float32(0))
+                yield Strip(first, finished, valid[:done])
             sums[:, : rows.size - done] = sums[:, done:]
             sums[:, rows.size - done :] = 0
 

@@ -46,7 +46,8 @@ def test_a_scene_becomes_four_files(
     model: Path, scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "maps"
-    assert main(["map", str(scene), "--model", str(model), "--out", str(out)]) == 0
+    exact = ("--probability", "float32", "--precision", "float32")
+    assert main(["map", str(scene), "--model", str(model), "--out", str(out), *exact]) == 0
     names = ["probability.tif", "quicklook.png", "summary.json", "water.tif"]
     assert sorted(path.name for path in out.iterdir()) == [f"flood_{name}" for name in names]
     image = decibels()

@@ -43,7 +43,7 @@ def scene(height: int = 150, width: int = 140) -> FloatArray:
 
 def mapped(file: Path, out: Path, *, adapt: bool) -> tuple[dict[str, Any], AnyArray, list[str]]:
     said: list[str] = []
-    options = MapOptions(adapt=adapt)
+    options = MapOptions(adapt=adapt, probability="float32")
     summary = map_scene(SceneSource((file,)), model(), out, options, say=said.append)
     with rasterio.open(out / f"{file.stem}_probability.tif") as dataset:
         return summary, dataset.read(1), said

@@ -4,19 +4,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from sarwater.errors import OutputError, OutputExistsError, RasterError
+from sarwater.errors import OutputExistsError
 from sarwater.mapping.outputs import (
+    STEPS,
     MappedRows,
     Tally,
     Thumbnail,
-    in_blocks,
+    map_layers,
     mapped_rows,
     open_map,
     output_paths,
-    staged,
+    publish,
 )
 from sarwater.stitching import Strip
 from sarwater.types import Grid, Units
@@ -28,23 +29,8 @@ def rows(height: int, width: int = 3) -> MappedRows:
     return MappedRows(0, (numbers % 2).astype(np.uint8), (numbers / 1e4).astype(np.float32))
 
 
-@settings(deadline=None)
-@given(st.lists(st.integers(1, 40), min_size=1, max_size=12), st.integers(1, 25))
-def test_blocks_hold_the_same_rows_and_end_at_multiples(heights: list[int], block: int) -> None:
-    height = sum(heights)
-    whole, parts, row = rows(height), [], 0
-    for part in heights:
-        parts.append(whole.part(row, row + part))
-        row += part
-    blocks = list(in_blocks(parts, height, block))
-    at = 0
-    for piece in blocks:
-        assert piece.row == at
-        at += piece.classes.shape[0]
-        assert at % block == 0 or at == height
-    assert at == height
-    np.testing.assert_array_equal(np.concatenate([b.classes for b in blocks]), whole.classes)
-    np.testing.assert_array_equal(np.concatenate([b.water for b in blocks]), whole.water)
+def part(whole: MappedRows, first: int, end: int) -> MappedRows:
+    return MappedRows(whole.row + first, whole.classes[first:end], whole.water[first:end])
 
 
 def test_no_data_is_255_and_nan() -> None:
@@ -56,14 +42,28 @@ def test_no_data_is_255_and_nan() -> None:
     np.testing.assert_array_equal(mapped.water, np.array([[0.2, 0.7, np.nan]], np.float32))
 
 
+@given(st.lists(st.floats(0, 1, width=32), min_size=1, max_size=20))
+def test_a_byte_holds_the_probability_to_half_a_step(values: list[float]) -> None:
+    water = np.array([values], np.float32)
+    strip = Strip(0, np.stack([1 - water, water]), np.ones(water.shape, np.bool_))
+    (mapped,) = mapped_rows([strip], 0.5, "uint8")
+    assert mapped.water.dtype == np.uint8
+    assert mapped.water.max() <= STEPS
+    np.testing.assert_allclose(mapped.water * 0.004, water, rtol=0, atol=0.0021)
+    hidden = Strip(0, strip.probability, ~strip.valid)
+    (mapped,) = mapped_rows([hidden], 0.5, "uint8")
+    assert (mapped.water == 255).all()
+
+
 def test_written_rasters_are_what_rasterio_reads(tmp_path: Path) -> None:
     paths = output_paths(tmp_path, "a")
     grid = Grid(3, 2, PLACE, CRS)
     classes = np.array([[0, 1], [2, 255], [1, 1]], np.uint8)
     water = np.array([[0.1, 0.9], [0.8, np.nan], [0.75, 1]], np.float32)
-    with open_map(paths, grid, ("land", "river", "flood"), {"MODEL": "m"}) as write:
-        write(MappedRows(0, classes[:2], water[:2]))
-        write(MappedRows(2, classes[2:], water[2:]))
+    layers = map_layers(("land", "river", "flood"), {"MODEL": "m"})
+    with open_map(paths, grid, layers) as raster:
+        raster.write(MappedRows(0, classes[:2], water[:2]))
+        raster.write(MappedRows(2, classes[2:], water[2:]))
     with rasterio.open(paths["water"]) as dataset:
         np.testing.assert_array_equal(dataset.read(1), classes)
         assert dataset.nodata == 255
@@ -127,7 +127,7 @@ def test_a_thumbnail_is_every_nth_pixel(height: int, width: int) -> None:
     look = Thumbnail("a", Grid(height, width), ("VV", "VH"), Units.DB, ("land", "water"), 0.5)
     for row in range(0, height, 100):
         look.add_image(row, image[:, row : row + 130])
-        look.add_map(whole.part(row, min(row + 100, height)))
+        look.add_map(part(whole, row, min(row + 100, height)))
     n = look.step
     assert max(look.classes.shape) <= 1024
     np.testing.assert_array_equal(look.image, image[:, ::n, ::n])
@@ -135,83 +135,30 @@ def test_a_thumbnail_is_every_nth_pixel(height: int, width: int) -> None:
     np.testing.assert_array_equal(look.water, whole.water[::n, ::n])
 
 
-def test_staged_files_appear_at_the_end(tmp_path: Path) -> None:
-    out = tmp_path / "maps" / "deep"
-    paths = output_paths(out, "a")
-    with staged(paths, out) as aside:
-        aside["water"].write_text("w")
-        assert not paths["water"].exists()
-    assert [path.name for path in out.iterdir()] == ["a_water.tif"]
-
-
-def fill_the_disk(out: Path) -> None:
-    with staged(output_paths(out, "a"), out) as aside:
-        aside["water"].write_text("new")
-        raise RasterError("the disk is full")
-
-
-def test_staged_files_vanish_on_failure(tmp_path: Path) -> None:
-    out = tmp_path / "maps"
-    with pytest.raises(RasterError, match="full"):
-        fill_the_disk(out)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_folder_that_was_there_stays_on_failure(tmp_path: Path) -> None:
-    (tmp_path / "a_water.tif").write_text("old")
-    with pytest.raises(RasterError, match="full"):
-        fill_the_disk(tmp_path)
-    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
-
-
-def test_a_file_in_place_of_the_folder_is_named(tmp_path: Path) -> None:
-    out = tmp_path / "maps"
-    out.write_text("a file")
-    with pytest.raises(OutputExistsError, match="is a file"), staged({}, out):
-        pass
-    assert out.read_text() == "a file"
-
-
 def test_a_map_without_a_place_opens(tmp_path: Path) -> None:
     paths = output_paths(tmp_path, "a")
-    with open_map(paths, Grid(1, 1), ("land", "water"), {}) as write:
-        write(MappedRows(0, np.ones((1, 1), np.uint8), np.ones((1, 1), np.float32)))
+    with open_map(paths, Grid(1, 1), map_layers(("land", "water"), {})) as raster:
+        raster.write(MappedRows(0, np.ones((1, 1), np.uint8), np.ones((1, 1), np.float32)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         with rasterio.open(paths["water"]) as dataset:
             assert dataset.crs is None
 
 
-def test_a_folder_in_the_place_of_an_output_is_named(tmp_path: Path) -> None:
-    paths = output_paths(tmp_path / "maps", "a")
-    paths["water"].mkdir(parents=True)
-    with (
-        pytest.raises(OutputExistsError, match=r"a_water\.tif is a folder"),
-        staged(paths, tmp_path / "maps"),
-    ):
-        pytest.fail("the block must not run")
-    assert [path.name for path in (tmp_path / "maps").iterdir()] == ["a_water.tif"]
-
-
-def test_a_place_below_a_file_is_named(tmp_path: Path) -> None:
-    (tmp_path / "a.tif").write_text("")
-    folder = tmp_path / "a.tif" / "maps"
-    with (
-        pytest.raises(OutputError, match=r"a\.tif is not a folder"),
-        staged(output_paths(folder, "a"), folder),
-    ):
-        pytest.fail("the block must not run")
+def test_finished_files_are_moved_and_others_let_be(tmp_path: Path) -> None:
+    made, paths = output_paths(tmp_path / "aside", "a"), output_paths(tmp_path, "a")
+    made["water"].parent.mkdir()
+    made["water"].write_text("w")
+    publish({"water": made["water"]}, paths, overwrite=False)
+    assert paths["water"].read_text() == "w"
+    assert not paths["probability"].exists()
 
 
 def test_what_another_process_mapped_meanwhile_stays(tmp_path: Path) -> None:
-    paths = output_paths(tmp_path, "a")
-
-    def overtaken() -> None:
-        with staged(paths, tmp_path) as aside:
-            aside["water"].write_text("second")
-            paths["water"].write_text("first")
-
+    made, paths = output_paths(tmp_path / "aside", "a"), output_paths(tmp_path, "a")
+    made["water"].parent.mkdir()
+    made["water"].write_text("second")
+    paths["water"].write_text("first")
     with pytest.raises(OutputExistsError, match=r"another process wrote .*a_water\.tif"):
-        overtaken()
+        publish(made, paths, overwrite=False)
     assert paths["water"].read_text() == "first"
-    assert [path.name for path in tmp_path.iterdir()] == ["a_water.tif"]

@@ -1,4 +1,8 @@
 import json
+import re
+import signal
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -49,7 +53,10 @@ def read(path: Path) -> tuple[AnyArray, Written]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
         with rasterio.open(path) as dataset:
-            return dataset.read(1), Written(dataset.crs, dataset.transform, dataset.tags())
+            values = dataset.read(1)
+            if dataset.scales[0] != 1:
+                values = np.where(values == dataset.nodata, np.nan, values * dataset.scales[0])
+            return values, Written(dataset.crs, dataset.transform, dataset.tags())
 
 
 @pytest.fixture
@@ -63,7 +70,7 @@ def mapped(out: Path) -> Mapped:
 
     def run(*files: Path, model: Any = None, **changes: Any) -> tuple[dict[str, Any], list[str]]:
         said: list[str] = []
-        options = MapOptions(**changes.pop("options", {}))
+        options = MapOptions(**{"probability": "float32", **changes.pop("options", {})})
         source = SceneSource(files, **changes)
         summary = map_scene(source, model or predictor(), out, options, say=said.append)
         return summary, said
@@ -426,3 +433,65 @@ def test_the_quick_look_is_drawn_from_the_scene(make_tif: TifMaker, out: Path) -
     assert (out / "s_quicklook.png").read_text() == "a picture"
     np.testing.assert_array_equal(seen[0].classes, read(out / "s_water.tif")[0])
     np.testing.assert_array_equal(seen[0].image[:, 5:], image[:, 5:])
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from sarwater.mapping import scenes
+from sarwater.mapping.inputs import SceneSource
+from tests.tiny_models import PATCH, SmoothEngine, predictor
+
+scenes._BETWEEN_NOTES = 0.0
+scene, out, allowed = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+
+
+class Killed(SmoothEngine):
+    parallel = 1
+    calls = 0
+
+    def predict(self, patches):
+        Killed.calls += 1
+        if Killed.calls == allowed:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().predict(patches)
+
+
+source = SceneSource((scene,), ("VV", "VH"))
+scenes.map_scene(source, predictor(Killed(), overlap=20), out, say=lambda text: print(text))
+print("calls", Killed.calls)
+"""
+
+
+def test_a_killed_map_goes_on_and_ends_in_the_same_bytes(
+    make_tif: TifMaker, tmp_path: Path
+) -> None:
+    """The overlap is more than half of a window: several rows of windows reach over a strip."""
+    file = make_tif("s.tif", decibels(200, 80), crs=CRS, bands=BANDS)
+
+    def run(out: Path, allowed: int) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-W", "ignore", "-c", KILLED, str(file), str(out), str(allowed)]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    whole = run(tmp_path / "whole", 0)
+    needed = int(whole.stdout.split()[-1])
+    out = tmp_path / "killed"
+    killed = run(out, needed // 2)
+    assert killed.returncode == -signal.SIGKILL
+    assert [path.name for path in out.iterdir()] == [".mapping-s"]
+    going_on = run(out, 0)
+    assert going_on.returncode == 0, going_on.stderr
+    assert re.match(r"s: goes on at row \d+ of 200", going_on.stdout)
+    assert int(going_on.stdout.split()[-1]) < needed * 0.75
+    assert {path.name for path in out.iterdir()} == {
+        "s_water.tif",
+        "s_probability.tif",
+        "s_summary.json",
+    }
+    for name in ("s_water.tif", "s_probability.tif"):
+        assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    counts = [
+        json.loads((folder / "s_summary.json").read_text())["classes"]
+        for folder in (out, tmp_path / "whole")
+    ]
+    assert counts[0] == counts[1]

@@ -28,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         required=True,
-        help="folder of the outputs: SCENE_water.tif (class, 255 no data), SCENE_probability.tif "
-        "(0 to 1, NaN no data), SCENE_summary.json (areas) and SCENE_quicklook.png",
+        help="folder of the outputs: SCENE_water.tif (class, 255 no data), SCENE_probability.tif, "
+        "SCENE_summary.json (areas) and SCENE_quicklook.png; a run that was killed goes on there",
     )
     parser.add_argument(
         "--bands",
@@ -66,6 +66,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="take the statistics of the model's batch norm from the scene itself (AdaBN); helps "
         "where the scene differs from the training data, and may do harm where it does not",
     )
+    parser.add_argument(
+        "--probability",
+        choices=("uint8", "float32"),
+        default="uint8",
+        help="how probabilities are stored: in steps of .004, with the file's scale and 255 for no "
+        "data (default), or as they are, with NaN",
+    )
     parser.add_argument("--name", default="", help="begins the outputs' names; of one scene")
     add_prediction_options(parser, precision="auto")
     parser.add_argument("--json", action="store_true", help="print the summaries as JSON")
@@ -80,7 +87,12 @@ def run(args: argparse.Namespace) -> None:
     from sarwater.models.bundle import load_bundle
     from sarwater.report.map_charts import draw_quicklook
 
-    options = MapOptions(args.threshold, overwrite=args.overwrite, adapt=args.adapt)
+    options = MapOptions(
+        args.threshold,
+        overwrite=args.overwrite,
+        adapt=args.adapt,
+        probability=args.probability,
+    )
     check_outputs(sources, args.out, overwrite=args.overwrite)
     predictor = predictor_for(load_bundle(args.model), args, args.overlap)
     result = map_scenes(sources, predictor, args.out, options, draw=draw_quicklook, say=_say)

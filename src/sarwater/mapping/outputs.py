@@ -1,9 +1,7 @@
 """What a mapped scene becomes: rows of classes and probability, files, areas, a thumbnail."""
 
 import math
-import shutil
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,15 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from sarwater.errors import OutputExistsError
-from sarwater.files import output_errors
 from sarwater.palette import class_color, rgb
 from sarwater.prediction import classify, water_probability
-from sarwater.raster import open_writer, pixel_area
+from sarwater.raster import Layer, RowRaster, create_rows, opened_rows, pixel_area
 from sarwater.stitching import Strip
-from sarwater.types import IGNORE, ByteArray, FloatArray, Grid, Units
+from sarwater.types import IGNORE, AnyArray, ByteArray, FloatArray, Grid, Units
 
-BLOCK = 512
-"""Rows of a compressed block of the written rasters; whole blocks are written once."""
+STEPS = 250
+"""A probability of 1 as it is stored in a byte; one of 0 is 0, no data 255."""
 
 _THUMBNAIL = 1024
 """Pixels of a thumbnail's longer side, at most."""
@@ -27,145 +24,147 @@ _THUMBNAIL = 1024
 _SUFFIXES = {
     "water": "_water.tif",
     "probability": "_probability.tif",
-    "summary": "_summary.json",
     "quicklook": "_quicklook.png",
+    "summary": "_summary.json",
 }
+"""The summary comes last: where it is, the others are."""
 
 
 def output_paths(folder: Path, name: str) -> dict[str, Path]:
     """Return the files that a scene becomes, by kind.
 
     >>> [path.name for path in output_paths(Path("maps"), "a").values()]
-    ['a_water.tif', 'a_probability.tif', 'a_summary.json', 'a_quicklook.png']
+    ['a_water.tif', 'a_probability.tif', 'a_quicklook.png', 'a_summary.json']
     """
     return {kind: folder / f"{name}{suffix}" for kind, suffix in _SUFFIXES.items()}
 
 
-@contextmanager
-def staged(paths: Mapping[str, Path], folder: Path) -> Iterator[dict[str, Path]]:
-    """Yield paths in a folder aside; move what is there to ``paths`` when the block succeeds.
-
-    When the block fails everything that it wrote is removed, and ``folder`` too if it was made
-    for it.
+def publish(made: Mapping[str, Path], paths: Mapping[str, Path], *, overwrite: bool) -> None:
+    """Move finished files to where they belong, the summary last.
 
     Raises:
-        OutputExistsError: ``folder`` is a file, one of ``paths`` a folder, or another process
-            wrote there in the meantime.
-        OutputError: the files cannot be written there.
+        OutputExistsError: another process wrote there in the meantime.
     """
-    with output_errors(folder):
-        missing = not folder.exists()
-        if folder.exists() and not folder.is_dir():
-            raise OutputExistsError(f"{folder} is a file; name a folder for the maps")
-        for path in paths.values():
-            if path.is_dir():
-                raise OutputExistsError(f"{path} is a folder; a file of that name is to be written")
-        folder.mkdir(parents=True, exist_ok=True)
-        there = {path for path in paths.values() if path.exists()}
-        aside = Path(tempfile.mkdtemp(prefix=".mapping-", dir=folder))
-    try:
-        with output_errors(folder, aside):
-            inside = {kind: aside / path.name for kind, path in paths.items()}
-            yield inside
-            new = [str(path) for path in paths.values() if path.exists() and path not in there]
-            if new:
-                raise OutputExistsError(f"another process wrote {', '.join(new)} in the meantime")
-            for kind, path in paths.items():
-                if inside[kind].exists():
-                    inside[kind].replace(path)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-        if missing and not any(folder.iterdir()):
-            folder.rmdir()
+    there = [str(path) for path in paths.values() if path.exists()]
+    if there and not overwrite:
+        raise OutputExistsError(f"another process wrote {', '.join(there)} in the meantime")
+    for kind, path in paths.items():
+        if kind in made:
+            made[kind].replace(path)
 
 
 @dataclass(frozen=True, eq=False)
 class MappedRows:
-    """Some finished rows of a map, at full width."""
+    """Some finished rows of a map, at full width, as they are stored."""
 
     row: int
     """First row in the scene."""
     classes: ByteArray
     """Class indices [row, col]; ``IGNORE`` (255) where there is no data."""
-    water: FloatArray
-    """Probability of any foreground class [row, col]; NaN where there is no data."""
-
-    def part(self, first: int, end: int) -> "MappedRows":
-        """Return the rows ``first`` to ``end`` of these."""
-        return MappedRows(self.row + first, self.classes[first:end], self.water[first:end])
+    water: AnyArray
+    """Probability of any foreground class [row, col]: float32, NaN where there is no data; or
+    uint8 in ``STEPS``, 255 where there is none."""
 
 
-def mapped_rows(strips: Iterable[Strip], threshold: float) -> Iterator[MappedRows]:
+def mapped_rows(
+    strips: Iterable[Strip], threshold: float, dtype: str = "float32"
+) -> Iterator[MappedRows]:
     """Apply the threshold, and mark no data."""
     for strip in strips:
+        water = water_probability(strip.probability)
         classes = np.where(strip.valid, classify(strip.probability, threshold), np.uint8(IGNORE))
-        water = np.where(strip.valid, water_probability(strip.probability), np.float32(np.nan))
-        yield MappedRows(strip.row, classes, water)
+        if dtype == "uint8":
+            stored = np.where(strip.valid, (water * STEPS + 0.5).astype(np.uint8), np.uint8(IGNORE))
+        else:
+            stored = np.where(strip.valid, water, np.float32(np.nan))
+        yield MappedRows(strip.row, classes, stored)
 
 
-def in_blocks(rows: Iterable[MappedRows], height: int, block: int = BLOCK) -> Iterator[MappedRows]:
-    """Join and cut rows so that each piece but the last ends at a multiple of ``block``."""
-    held: MappedRows | None = None
-    for new in rows:
-        held = new if held is None else _joined(held, new)
-        end = held.row + held.classes.shape[0]
-        cut = (end if end == height else end // block * block) - held.row
-        if cut > 0:
-            yield held.part(0, cut)
-            held = held.part(cut, end - held.row) if held.row + cut < end else None
-
-
-def _joined(one: MappedRows, other: MappedRows) -> MappedRows:
-    return MappedRows(
-        one.row,
-        np.concatenate([one.classes, other.classes]),
-        np.concatenate([one.water, other.water]),
-    )
-
-
-@contextmanager
-def open_map(
-    paths: Mapping[str, Path], grid: Grid, classes: Sequence[str], tags: Mapping[str, str]
-) -> Iterator[Callable[[MappedRows], None]]:
-    """Open the map and the probability for writing; yield what writes rows into both.
+def map_layers(
+    classes: Sequence[str], tags: Mapping[str, str], dtype: str = "float32"
+) -> dict[str, Layer]:
+    """Return what the map (``water``) and the ``probability`` say of themselves.
 
     Args:
-        paths: ``water`` and ``probability``.
-        grid: of the scene.
         classes: names.
         tags: of provenance, for both files.
-
-    Raises:
-        RasterError: writing failed.
+        dtype: of the probability: ``uint8`` or ``float32``.
     """
     names = [*enumerate(classes), (IGNORE, "no data")]
     colors = {index: (*rgb(class_color(index)), 255) for index in range(len(classes))}
     tags = dict(tags) | {"CLASS_NAMES": ",".join(f"{index}={name}" for index, name in names)}
-    with (
-        open_writer(
-            paths["water"],
-            grid,
-            dtype="uint8",
-            bands=("class",),
-            nodata=IGNORE,
+    is_byte = dtype == "uint8"
+    return {
+        "water": Layer(
+            "class",
+            "uint8",
+            IGNORE,
+            "mode",
             colors=colors | {IGNORE: (0, 0, 0, 0)},
             tags=tags | {f"CLASS_{index}": name for index, name in names},
-        ) as water,
-        open_writer(
-            paths["probability"],
-            grid,
-            dtype="float32",
-            bands=("water probability",),
-            nodata=math.nan,
+        ),
+        "probability": Layer(
+            "water probability",
+            dtype,
+            IGNORE if is_byte else math.nan,
+            "average",
+            scale=1 / STEPS if is_byte else 1.0,
             tags=tags,
-        ) as probability,
-    ):
+        ),
+    }
 
-        def write(rows: MappedRows) -> None:
-            water.write(rows.classes, rows.row)
-            probability.write(rows.water, rows.row)
 
-        yield write
+class MapRows:
+    """The two rasters that a map is written into, row by row; see ``open_map``."""
+
+    def __init__(self, rasters: Mapping[str, RowRaster]) -> None:
+        """Wrap the open rasters ``water`` and ``probability``."""
+        self._rasters = rasters
+
+    def write(self, rows: MappedRows) -> None:
+        """Write some rows.
+
+        Raises:
+            OutputError: the disk refuses.
+        """
+        self._rasters["water"].write(rows.row, rows.classes)
+        self._rasters["probability"].write(rows.row, rows.water)
+
+    def read(self, row: int, rows: int) -> MappedRows:
+        """Return rows that were written before."""
+        classes, water = (self._rasters[kind].read(row, rows) for kind in ("water", "probability"))
+        return MappedRows(row, classes, water)
+
+    def sync(self) -> None:
+        """Return when all that was written is on the disk.
+
+        Raises:
+            OutputError: the disk refuses.
+        """
+        for raster in self._rasters.values():
+            raster.sync()
+
+
+@contextmanager
+def open_map(
+    paths: Mapping[str, Path], grid: Grid, layers: Mapping[str, Layer], *, anew: bool = True
+) -> Iterator[MapRows]:
+    """Open the rasters that a map is written into.
+
+    Args:
+        paths: ``water`` and ``probability``.
+        grid: of the scene.
+        layers: of ``map_layers``.
+        anew: make the files; otherwise they are there.
+
+    Raises:
+        OutputError: there is no room for them, or their place cannot be written.
+    """
+    if anew:
+        for kind, layer in layers.items():
+            create_rows(paths[kind], grid, layer)
+    with opened_rows(paths["water"]) as water, opened_rows(paths["probability"]) as probability:
+        yield MapRows({"water": water, "probability": probability})
 
 
 class Tally:
@@ -245,6 +244,10 @@ class Thumbnail:
         """Keep every n-th pixel of some rows of the map."""
         first = -rows.row % self.step
         start = (rows.row + first) // self.step
-        for whole, kept in ((rows.classes, self.classes), (rows.water, self.water)):
-            thin = whole[first :: self.step, :: self.step]
-            kept[start : start + thin.shape[0]] = thin
+        classes, water = (
+            whole[first :: self.step, :: self.step] for whole in (rows.classes, rows.water)
+        )
+        if water.dtype == np.uint8:
+            water = np.where(water == IGNORE, np.float32(np.nan), water / np.float32(STEPS))
+        self.classes[start : start + classes.shape[0]] = classes
+        self.water[start : start + water.shape[0]] = water

@@ -4,7 +4,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,21 +14,30 @@ from sarwater.files import write_json
 from sarwater.mapping.adapting import adapt_to_scene, describe
 from sarwater.mapping.inputs import ModelScene, SceneSource, open_for_model
 from sarwater.mapping.outputs import (
+    MapRows,
     Tally,
     Thumbnail,
-    in_blocks,
+    map_layers,
     mapped_rows,
     open_map,
     output_paths,
-    staged,
+    publish,
 )
+from sarwater.mapping.work import Work, work_folder
 from sarwater.normalize import BandStatistics
 from sarwater.prediction import Predictor
 from sarwater.progress import step
+from sarwater.raster import write_cog
 from sarwater.types import BoolArray, FloatArray
 
 _LONGEST = 200
 """Bytes of a scene's name; file systems hold 255 with what is added."""
+
+_BETWEEN_NOTES = 10.0
+"""Seconds of work that a killed process loses at most, and the time of a strip."""
+
+_REPLAYED = 512
+"""Rows that are read at once of what was mapped before."""
 
 Draw = Callable[[Thumbnail, Path], None]
 """Draws a thumbnail into a file."""
@@ -47,13 +56,18 @@ class MapOptions:
     """Replace outputs that exist."""
     adapt: bool = False
     """Take the statistics of the model's batch norm from each scene before it is mapped (AdaBN)."""
+    probability: str = "uint8"
+    """How probabilities are stored: ``uint8``, in steps of .004 that the file's scale tells, or
+    ``float32``."""
 
     def __post_init__(self) -> None:
-        """Check the range.
+        """Check the values.
 
         Raises:
-            ConfigError: the threshold is not within 0 ... 1.
+            ConfigError: the threshold is not within 0 ... 1, or there is no such type.
         """
+        if self.probability not in ("uint8", "float32"):
+            raise ConfigError(f"probability: uint8 or float32, found '{self.probability}'")
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise ConfigError(f"threshold: from 0 to 1, found {self.threshold}")
 
@@ -110,8 +124,9 @@ def map_scene(
 
     The border rule of 8-bit scenes is the exception: it holds three bytes a pixel of the scene.
 
-    Writes ``<title>_water.tif``, ``<title>_probability.tif``, ``<title>_summary.json`` and, with
-    ``draw``, ``<title>_quicklook.png``: all of them, or none.
+    Writes ``<title>_water.tif`` and ``<title>_probability.tif`` (cloud-optimized GeoTIFFs),
+    ``<title>_summary.json`` and, with ``draw``, ``<title>_quicklook.png``: all of them, or none.
+    A call that was killed leaves its work aside, and the same call goes on there.
 
     Args:
         source: the scene.
@@ -125,7 +140,8 @@ def map_scene(
         The content of the summary.
 
     Raises:
-        RasterError: a file cannot be read or written.
+        RasterError: a file cannot be read.
+        OutputError: a file cannot be written, the disk is full.
         DataError: the scene's files do not fit each other.
         ModelError: the scene does not fit the model.
         OutputExistsError: an output exists and may not be overwritten.
@@ -138,18 +154,28 @@ def map_scene(
     with open_for_model(source, predictor) as scene:
         for note in scene.notes:
             say(f"{source.title}: {note}")
-        paths = output_paths(out, source.title)
         group, adaptation = scene.statistics(source.title), None
         if options.adapt:
             predictor, adaptation = adapt_to_scene(predictor, scene, group, threshold)
             say(f"{source.title}: {describe(adaptation)}")
         tags = _tags(source, scene, predictor, threshold, adapted=adaptation is not None)
+        layers = map_layers(info.classes, tags, options.probability)
         look = Thumbnail(source.title, scene.grid, info.bands, info.units, info.classes, threshold)
-        with staged(paths, out) as aside:
-            tally = _write(scene, predictor, group, threshold, aside, tags, look)
+        tally = Tally(scene.grid, info.classes)
+        settings = _settings(source, predictor, options, tags)
+        with work_folder(out, source.title, settings) as work:
+            made = output_paths(work.folder, source.title)
+            rows = {kind: work.folder / f"{kind}.rows.tif" for kind in layers}
+            if work.rows:
+                say(f"{source.title}: goes on at row {work.rows} of {scene.grid.height}")
+            with open_map(rows, scene.grid, layers, anew=not work.rows) as raster:
+                _replay(scene, raster, work.rows, tally, look)
+                _predict(scene, predictor, group, threshold, options, work, raster, tally, look)
+            for kind, layer in layers.items():
+                write_cog(rows[kind], made[kind], layer)
             if draw is not None:
-                draw(look, aside["quicklook"])
-            written = [path.name for path in aside.values() if path.exists()]
+                draw(look, made["quicklook"])
+            written = [path.name for path in made.values() if path.exists()]
             summary: dict[str, Any] = {
                 "scene": source.title,
                 "files": [str(file) for file in source.files],
@@ -160,14 +186,17 @@ def map_scene(
                 **tally.result(),
                 "threshold": threshold,
                 "adaptation": adaptation,
+                "engine": predictor.engine.name,
                 "patch_size": predictor.windows.patch_size,
                 "overlap": predictor.windows.overlap,
                 "provenance": tags,
                 "notes": list(scene.notes),
-                "outputs": [*written, paths["summary"].name],
+                "outputs": [*written, made["summary"].name],
                 "seconds": round(time.perf_counter() - begin, 3),
             }
-            write_json(aside["summary"], summary)
+            write_json(made["summary"], summary)
+            there = {kind: path for kind, path in made.items() if path.exists()}
+            publish(there, output_paths(out, source.title), overwrite=options.overwrite)
     return summary
 
 
@@ -177,7 +206,7 @@ def check_outputs(sources: Sequence[SceneSource], out: Path, *, overwrite: bool)
     Raises:
         ConfigError: two scenes have the same name, a name is no file name, or an output would
             replace a scene's own file.
-        OutputExistsError: outputs exist and ``overwrite`` is false.
+        OutputExistsError: outputs exist and ``overwrite`` is false, or one of them is a folder.
     """
     titles = [source.title for source in sources]
     double = sorted(title for title, count in Counter(titles).items() if count > 1)
@@ -200,6 +229,11 @@ def check_outputs(sources: Sequence[SceneSource], out: Path, *, overwrite: bool)
             f"{', '.join(own)} would be replaced by a map, but is a scene that is to be read; "
             "name another folder"
         )
+    folders = [str(path) for path in paths if path.is_dir()]
+    if folders:
+        raise OutputExistsError(
+            f"{', '.join(folders)} is a folder; a file of that name is to be written"
+        )
     there = [str(path) for path in paths if path.exists()]
     if there and not overwrite:
         raise OutputExistsError(
@@ -208,35 +242,63 @@ def check_outputs(sources: Sequence[SceneSource], out: Path, *, overwrite: bool)
         )
 
 
-def _write(
+def _replay(scene: ModelScene, raster: MapRows, done: int, tally: Tally, look: Thumbnail) -> None:
+    """Count and thin out what an earlier call has mapped."""
+    for row in range(0, done, _REPLAYED):
+        rows = raster.read(row, min(_REPLAYED, done - row))
+        tally.add(rows)
+        look.add_map(rows)
+    for row in range(0, done, look.step):
+        look.add_image(row, scene.read(row, 1)[0])
+
+
+def _predict(
     scene: ModelScene,
     predictor: Predictor,
     group: BandStatistics | None,
     threshold: float,
-    paths: dict[str, Path],
-    tags: dict[str, str],
+    options: MapOptions,
+    work: Work,
+    raster: MapRows,
+    tally: Tally,
     look: Thumbnail,
-) -> Tally:
-    """Predict a scene and write its rasters strip by strip; fill the thumbnail; count."""
+) -> None:
+    """Predict what is missing of a scene, write it strip by strip, fill the thumbnail, count."""
     height, width = scene.grid.height, scene.grid.width
-    tally = Tally(scene.grid, predictor.info.classes)
 
     def read(row: int, rows: int) -> tuple[FloatArray, BoolArray]:
         image, valid = scene.read(row, rows)
         look.add_image(row, image)
         return image, valid
 
-    strips = predictor.predict_rows(read, (height, width), group)
-    with (
-        step(f"mapping {look.name}", total=height) as bar,
-        open_map(paths, scene.grid, predictor.info.classes, tags) as write,
-    ):
-        for piece in in_blocks(mapped_rows(strips, threshold), height):
-            write(piece)
+    strips = predictor.predict_rows(read, (height, width), group, begin=work.rows)
+    noted = time.monotonic()
+    with step(f"mapping {look.name}", total=height, completed=work.rows) as bar:
+        for piece in mapped_rows(strips, threshold, options.probability):
+            raster.write(piece)
             tally.add(piece)
             look.add_map(piece)
             bar.advance(piece.classes.shape[0])
-    return tally
+            if time.monotonic() - noted > _BETWEEN_NOTES:
+                raster.sync()
+                work.note(piece.row + piece.classes.shape[0])
+                noted = time.monotonic()
+
+
+def _settings(
+    source: SceneSource, predictor: Predictor, options: MapOptions, tags: dict[str, str]
+) -> dict[str, Any]:
+    """Return everything that the bytes of a map depend on, to know whether to go on with it."""
+    files = [(str(file.resolve()), file.stat()) for file in source.files]
+    return {
+        "files": [[name, stat.st_size, stat.st_mtime_ns] for name, stat in files],
+        "bands": list(source.bands),
+        "nodata": source.nodata,
+        "tags": tags,
+        "windows": asdict(predictor.windows),
+        "engine": predictor.engine.name,
+        "probability": options.probability,
+    }
 
 
 def _tags(
@@ -255,6 +317,7 @@ def _tags(
         "BANDS": ",".join(info.bands),
         "UNITS": info.units.value,
         "SOURCE_UNITS": scene.units.value,
+        "ENGINE": predictor.engine.name,
         "ADAPTATION": "batch norm of this scene" if adapted else "none",
         "NORMALIZATION": info.normalization.kind.value,
         "SOURCE": ",".join(file.name for file in source.files),

@@ -7,22 +7,28 @@ products) becomes ``valid`` here, once; behind it there is no NaN.
 from sarwater.raster.chips import label_values, read_chip, read_target
 from sarwater.raster.grids import check_same_grid, lonlat_bounds, pixel_area, short_crs
 from sarwater.raster.opening import Header, read_header
+from sarwater.raster.rows import Layer, RowRaster, create_rows, opened_rows, write_cog
 from sarwater.raster.scene import Scene, border_valid
 from sarwater.raster.writing import RasterWriter, open_writer, write_raster
 
 __all__ = [
     "Header",
+    "Layer",
     "RasterWriter",
+    "RowRaster",
     "Scene",
     "border_valid",
     "check_same_grid",
+    "create_rows",
     "label_values",
     "lonlat_bounds",
     "open_writer",
+    "opened_rows",
     "pixel_area",
     "read_chip",
     "read_header",
     "read_target",
     "short_crs",
+    "write_cog",
     "write_raster",
 ]

@@ -139,8 +139,8 @@ def writing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Any]:
-    """Open a raster for reading.
+def opened(path: Path, **options: Any) -> Iterator[Any]:
+    """Open a raster for reading; options are those of its driver.
 
     Raises:
         RasterError: there is no such file, or it is no raster.
@@ -156,6 +156,6 @@ def opened(path: Path) -> Iterator[Any]:
     if path.is_dir():
         raise RasterError(f"cannot read {path}: it is a folder; name a raster file")
     with reading(path):
-        dataset = rasterio.open(path)
+        dataset = rasterio.open(path, **options)
     with dataset:
         yield dataset
