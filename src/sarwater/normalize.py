@@ -23,6 +23,10 @@ _SMALLEST_STD = 1e-6
 """Standard deviations below this (constant bands) do not divide."""
 
 
+_PART = 1 << 16
+"""Values that are summed at once."""
+
+
 @dataclass(frozen=True)
 class BandStatistics:
     """Mean and standard deviation of each band over valid pixels."""
@@ -50,12 +54,12 @@ class RunningStatistics:
 
     def add(self, image: FloatArray, valid: BoolArray) -> None:
         """Add the valid pixels of an image [band, row, col] (Chan et al. 1979, pairwise)."""
-        values = image[:, valid].astype(np.float64)
-        count = values.shape[1]
+        count = int(valid.sum())
         if count == 0:
             return
-        mean = values.mean(axis=1)
-        squares = ((values - mean[:, None]) ** 2).sum(axis=1)
+        values = image.reshape(len(image), -1) if count == valid.size else image[:, valid]
+        mean = values.mean(axis=1, dtype=np.float64)
+        squares = np.array([_squares(*pair) for pair in zip(values, mean, strict=True)])
         if self._mean is None or self._squares is None:
             self._count, self._mean, self._squares = count, mean, squares
             return
@@ -75,6 +79,12 @@ class RunningStatistics:
             raise DataError("no valid pixel to take statistics from: every pixel is no data")
         std = np.sqrt(self._squares / self._count)
         return BandStatistics(tuple(self._mean.tolist()), tuple(std.tolist()), self._count)
+
+
+def _squares(values: FloatArray, mean: float) -> float:
+    """Sum squared deviations in float64, by parts that stay in the processor's cache."""
+    parts = (values[start : start + _PART] - mean for start in range(0, len(values), _PART))
+    return sum(float(part @ part) for part in parts)
 
 
 @dataclass(frozen=True)

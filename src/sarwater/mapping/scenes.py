@@ -154,7 +154,7 @@ def map_scene(
     with open_for_model(source, predictor) as scene:
         for note in scene.notes:
             say(f"{source.title}: {note}")
-        group, adaptation = scene.statistics(source.title), None
+        group, adaptation = scene.statistics(), None
         if options.adapt:
             predictor, adaptation = adapt_to_scene(predictor, scene, group, threshold)
             say(f"{source.title}: {describe(adaptation)}")

@@ -1,12 +1,13 @@
 """Images of any size, read by windows; no data in all its kinds becomes ``valid`` here."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rasterio.enums import MaskFlags
 from rasterio.windows import Window
 from scipy import ndimage
 
@@ -17,8 +18,17 @@ from sarwater.raster.opening import Header, header_of, opened, reading
 from sarwater.types import AnyArray, BoolArray, FloatArray, Units
 from sarwater.units import guess_units
 
-_SAMPLE = 512
-"""Side in pixels of the decimated image from which units are guessed."""
+_SAMPLE = 1 << 21
+"""Pixels from which units are guessed."""
+
+_SIDE = 512
+"""Side in pixels of the decimated image from which they are guessed where those are no data."""
+
+_TILE = 512
+"""Side in pixels of the windows that a scene is sampled by."""
+
+_LINES = 32
+"""Rows of those windows in a file that is not tiled."""
 
 _ROWS = 512
 """Rows that are read at once to find the borders."""
@@ -149,47 +159,72 @@ class Scene:
         image = np.empty((len(chosen), *shape), np.float32)
         valid = np.ones(shape, np.bool_)
         for position, band in enumerate(chosen):
-            values, usable = self._read_band(band, window, shape)
-            image[position] = values
-            valid &= usable
+            self._read_band(band, window, image[position], valid)
         if self._border is not None:
             rows = row + np.arange(shape[0]) * height // shape[0]
             cols = col + np.arange(shape[1]) * width // shape[1]
             valid &= self._border[np.ix_(rows, cols)]
-        image[:, ~valid] = 0
+        if not valid.all():
+            image[:, ~valid] = 0
         return image, valid
 
-    def _read_band(
-        self, band: int, window: Window, shape: tuple[int, int]
-    ) -> tuple[AnyArray, BoolArray]:
+    def sampled(
+        self, pixels: int, *, bands: Sequence[int] | None = None
+    ) -> Iterator[tuple[FloatArray, BoolArray]]:
+        """Read windows that are spread evenly over the scene, as ``read`` does; always the same.
+
+        They are laid along the file's blocks, so that what is not read is not decompressed.
+
+        Args:
+            pixels: how many at least; a scene of fewer is read whole.
+            bands: indices of the bands to read, in that order; all by default.
+
+        Raises:
+            RasterError: the file is truncated or unreadable there.
+        """
+        height, width = self.grid.height, self.grid.width
+        is_tiled = self._sets[0].block_shapes[0][1] < width
+        rows, cols = (_TILE, _TILE) if is_tiled else (_LINES, width)
+        every = max(height * width // max(pixels, 1), 1)
+        for number, row in enumerate(range(0, height, rows)):
+            # Each row begins one further, so that no column of windows is left out.
+            for place, col in enumerate(range(0, width, cols)):
+                if (number + place) % every == 0:
+                    size = min(rows, height - row), min(cols, width - col)
+                    yield self.read(row, col, *size, bands=bands)
+
+    def _read_band(self, band: int, window: Window, values: FloatArray, valid: BoolArray) -> None:
+        """Fill ``values``, and take from ``valid`` what is no data in the band."""
         dataset, channels = self._channels_of(band)
-        path = Path(dataset.name)
+        path, shape = Path(dataset.name), valid.shape
         with reading(path):
-            values = dataset.read(channels[0], window=window, out_shape=shape)
-            declared = dataset.read_masks(channels[0], window=window, out_shape=shape)
+            read = dataset.read(channels[0], window=window, out_shape=shape)
             for extra in channels[1:]:
-                if not np.array_equal(values, dataset.read(extra, window=window, out_shape=shape)):
+                if not np.array_equal(read, dataset.read(extra, window=window, out_shape=shape)):
                     raise DataError(
                         f"{path} has {len(channels)} channels that differ, but one band was "
                         "named for it; name all of its bands"
                     )
-        valid: BoolArray = declared > 0
-        if values.dtype.kind in "fc":
-            valid &= np.isfinite(values)
+            if dataset.mask_flag_enums[channels[0] - 1] != [MaskFlags.all_valid]:
+                valid &= dataset.read_masks(channels[0], window=window, out_shape=shape) > 0
         if _is_number(self.nodata) and not math.isnan(float(self.nodata)):
-            valid &= values != float(self.nodata)
-        with np.errstate(over="ignore"):
-            single = np.where(valid, values, 0).astype(np.float32)
-        return single, valid & np.isfinite(single)
+            valid &= read != float(self.nodata)
+        with np.errstate(over="ignore", invalid="ignore"):
+            values[...] = read
+        if read.dtype.kind in "fc":
+            valid &= np.isfinite(values)
 
     def _channels_of(self, band: int) -> tuple[Any, tuple[int, ...]]:
         file, channels = self._channels[band]
         return self._sets[file], channels
 
     def _guess_units(self) -> Units:
-        shape = (min(self.grid.height, _SAMPLE), min(self.grid.width, _SAMPLE))
-        image, valid = self.read(0, 0, self.grid.height, self.grid.width, out_shape=shape)
-        return guess_units(image[:, valid], self.dtype)
+        parts = [image[:, valid].ravel() for image, valid in self.sampled(_SAMPLE)]
+        if not any(part.size for part in parts):  # the windows lie where the radar saw nothing
+            shape = (min(self.grid.height, _SIDE), min(self.grid.width, _SIDE))
+            image, valid = self.read(0, 0, self.grid.height, self.grid.width, out_shape=shape)
+            parts = [image[:, valid].ravel()]
+        return guess_units(np.concatenate(parts), self.dtype)
 
     def _follows_border_rule(self) -> bool:
         if self.nodata == "border":
