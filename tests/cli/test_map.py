@@ -42,13 +42,13 @@ def decibels(height: int = PATCH, width: int = PATCH) -> AnyArray:
     return values
 
 
-def test_a_scene_becomes_four_files(
+def test_a_scene_becomes_five_files(
     model: Path, scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "maps"
     exact = ("--probability", "float32", "--precision", "float32")
     assert main(["map", str(scene), "--model", str(model), "--out", str(out), *exact]) == 0
-    names = ["probability.tif", "quicklook.png", "summary.json", "water.tif"]
+    names = ["item.json", "probability.tif", "quicklook.png", "summary.json", "water.tif"]
     assert sorted(path.name for path in out.iterdir()) == [f"flood_{name}" for name in names]
     image = decibels()
     valid = np.isfinite(image[0])
@@ -125,7 +125,7 @@ def test_one_failing_scene_is_reported_and_the_others_are_mapped(
     assert "wrong: failed:" in printed.err
     assert "1 of 2 scenes could not be mapped: wrong" in printed.err
     assert not list(out.glob("wrong*"))
-    assert len(list(out.glob("flood*"))) == 4
+    assert len(list(out.glob("flood*"))) == 5
 
 
 def test_a_truncated_scene_leaves_an_empty_folder_empty(

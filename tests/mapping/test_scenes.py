@@ -191,7 +191,8 @@ def test_provenance_is_in_the_tags(make_tif: TifMaker, mapped: Mapped, out: Path
 def test_the_summary_is_written(make_tif: TifMaker, mapped: Mapped, out: Path) -> None:
     summary, _ = mapped(make_tif("s.tif", decibels(), crs=CRS, bands=BANDS))
     assert json.loads((out / "s_summary.json").read_text()) == summary
-    assert summary["outputs"] == ["s_water.tif", "s_probability.tif", "s_summary.json"]
+    names = ["water.tif", "probability.tif", "item.json", "summary.json"]
+    assert summary["outputs"] == [f"s_{name}" for name in names]
     assert sorted(path.name for path in out.iterdir()) == sorted(summary["outputs"])
     assert summary["threshold"] == 0.4
     assert summary["area_unit"] == "km2"
@@ -438,11 +439,11 @@ def test_the_quick_look_is_drawn_from_the_scene(make_tif: TifMaker, out: Path) -
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from sarwater.mapping import scenes
+from sarwater.mapping import making, scenes
 from sarwater.mapping.inputs import SceneSource
 from tests.tiny_models import PATCH, SmoothEngine, predictor
 
-scenes._BETWEEN_NOTES = 0.0
+making._BETWEEN_NOTES = 0.0
 scene, out, allowed = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 
 
@@ -486,6 +487,7 @@ def test_a_killed_map_goes_on_and_ends_in_the_same_bytes(
     assert {path.name for path in out.iterdir()} == {
         "s_water.tif",
         "s_probability.tif",
+        "s_item.json",
         "s_summary.json",
     }
     for name in ("s_water.tif", "s_probability.tif"):

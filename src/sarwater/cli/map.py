@@ -9,6 +9,7 @@ from sarwater.cli.prediction_options import add_prediction_options, predictor_fo
 
 if TYPE_CHECKING:
     from sarwater.mapping.inputs import SceneSource
+    from sarwater.mapping.polygons import PolygonOptions
 
 _UNITS = ("db", "linear", "amplitude", "8bit", "other")
 
@@ -16,37 +17,9 @@ _UNITS = ("db", "linear", "amplitude", "8bit", "other")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.set_defaults(usage_error=parser.error)
-    parser.add_argument(
-        "scenes", nargs="*", type=Path, metavar="SCENE", help="rasters, each with all its bands"
-    )
-    parser.add_argument("--vv", type=Path, metavar="FILE", help="one scene's VV band")
-    parser.add_argument("--vh", type=Path, metavar="FILE", help="one scene's VH band")
+    _add_inputs(parser)
     parser.add_argument(
         "--model", type=Path, required=True, help="a .safetensors file from `sarwater train`"
-    )
-    parser.add_argument(
-        "--out",
-        type=Path,
-        required=True,
-        help="folder of the outputs: SCENE_water.tif (class, 255 no data), SCENE_probability.tif, "
-        "SCENE_summary.json (areas) and SCENE_quicklook.png; a run that was killed goes on there",
-    )
-    parser.add_argument(
-        "--bands",
-        type=_names,
-        metavar="NAME,NAME",
-        help="names of the scenes' bands in the files' order, such as VV,VH; by default the "
-        "files' own band descriptions",
-    )
-    parser.add_argument(
-        "--units", choices=_UNITS, help="what the values measure; guessed by default"
-    )
-    parser.add_argument(
-        "--nodata",
-        default="auto",
-        metavar="RULE",
-        help="auto (NaN, declared value, dataset mask; borders of 8-bit products), border, "
-        "declared, or a number",
     )
     parser.add_argument(
         "--overlap",
@@ -66,6 +39,59 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="take the statistics of the model's batch norm from the scene itself (AdaBN); helps "
         "where the scene differs from the training data, and may do harm where it does not",
     )
+    add_prediction_options(parser, precision="auto")
+    _add_outputs(parser)
+
+
+def _add_inputs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "scenes", nargs="*", type=Path, metavar="SCENE", help="rasters, each with all its bands"
+    )
+    parser.add_argument("--vv", type=Path, metavar="FILE", help="one scene's VV band")
+    parser.add_argument("--vh", type=Path, metavar="FILE", help="one scene's VH band")
+    parser.add_argument(
+        "--bands",
+        type=_names,
+        metavar="NAME,NAME",
+        help="names of the scenes' bands in the files' order, such as VV,VH; by default the "
+        "files' own band descriptions",
+    )
+    parser.add_argument(
+        "--units", choices=_UNITS, help="what the values measure; guessed by default"
+    )
+    parser.add_argument(
+        "--nodata",
+        default="auto",
+        metavar="RULE",
+        help="auto (NaN, declared value, dataset mask; borders of 8-bit products), border, "
+        "declared, or a number",
+    )
+    parser.add_argument(
+        "--exclude",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="rasters whose pixels that are not 0 (layover and shadow, terrain, permanent water) "
+        "are left out; any grid and CRS",
+    )
+    parser.add_argument(
+        "--exclude-as",
+        choices=("nodata", "class"),
+        default="nodata",
+        help="make them no data (default), or a class of their own",
+    )
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        help="folder of the outputs: SCENE_water.tif (class, 255 no data), SCENE_probability.tif, "
+        "SCENE_summary.json (areas), SCENE_item.json (STAC) and "
+        "SCENE_quicklook.png; a run that was killed goes on there",
+    )
     parser.add_argument(
         "--probability",
         choices=("uint8", "float32"),
@@ -73,8 +99,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how probabilities are stored: in steps of .004, with the file's scale and 255 for no "
         "data (default), or as they are, with NaN",
     )
+    parser.add_argument(
+        "--polygons",
+        choices=("gpkg", "fgb", "parquet"),
+        help="write water as polygons too, to SCENE_water with this suffix: GeoPackage, "
+        "FlatGeobuf or GeoParquet",
+    )
+    parser.add_argument(
+        "--min-area",
+        type=float,
+        default=0.0,
+        metavar="M2",
+        help="leave out polygons of fewer square metres (pixels without a CRS)",
+    )
+    parser.add_argument(
+        "--simplify",
+        type=float,
+        default=0.0,
+        metavar="M",
+        help="metres (pixels without a CRS) that a polygon's shore may move",
+    )
     parser.add_argument("--name", default="", help="begins the outputs' names; of one scene")
-    add_prediction_options(parser, precision="auto")
     parser.add_argument("--json", action="store_true", help="print the summaries as JSON")
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
 
@@ -92,8 +137,11 @@ def run(args: argparse.Namespace) -> None:
         overwrite=args.overwrite,
         adapt=args.adapt,
         probability=args.probability,
+        polygons=_polygons(args),
+        exclude=tuple(args.exclude),
+        exclude_as=args.exclude_as,
     )
-    check_outputs(sources, args.out, overwrite=args.overwrite)
+    check_outputs(sources, args.out, options)
     predictor = predictor_for(load_bundle(args.model), args, args.overlap)
     result = map_scenes(sources, predictor, args.out, options, draw=draw_quicklook, say=_say)
     _print(list(result.summaries), args.out, as_json=args.json)
@@ -119,6 +167,16 @@ def _sources(args: argparse.Namespace) -> "list[SceneSource]":
         SceneSource((file,), args.bands or (), units, args.nodata, args.name)
         for file in args.scenes
     ]
+
+
+def _polygons(args: argparse.Namespace) -> "PolygonOptions | None":
+    from sarwater.mapping.polygons import PolygonOptions
+
+    if args.polygons is None:
+        if args.min_area or args.simplify:
+            args.usage_error("--min-area and --simplify are of polygons; name --polygons too")
+        return None
+    return PolygonOptions(args.polygons, args.min_area, args.simplify)
 
 
 def _names(text: str) -> tuple[str, ...]:

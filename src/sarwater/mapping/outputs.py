@@ -24,19 +24,30 @@ _THUMBNAIL = 1024
 _SUFFIXES = {
     "water": "_water.tif",
     "probability": "_probability.tif",
+    "polygons": "_water.{}",
     "quicklook": "_quicklook.png",
+    "item": "_item.json",
     "summary": "_summary.json",
 }
 """The summary comes last: where it is, the others are."""
 
 
-def output_paths(folder: Path, name: str) -> dict[str, Path]:
+def output_paths(folder: Path, name: str, polygons: str | None = None) -> dict[str, Path]:
     """Return the files that a scene becomes, by kind.
 
-    >>> [path.name for path in output_paths(Path("maps"), "a").values()]
-    ['a_water.tif', 'a_probability.tif', 'a_quicklook.png', 'a_summary.json']
+    Args:
+        folder: where they lie.
+        name: of the scene.
+        polygons: suffix of the file of polygons; None for none.
+
+    >>> [path.name for path in output_paths(Path("maps"), "a", "gpkg").values()][:3]
+    ['a_water.tif', 'a_probability.tif', 'a_water.gpkg']
     """
-    return {kind: folder / f"{name}{suffix}" for kind, suffix in _SUFFIXES.items()}
+    return {
+        kind: folder / f"{name}{suffix.format(polygons)}"
+        for kind, suffix in _SUFFIXES.items()
+        if kind != "polygons" or polygons
+    }
 
 
 def publish(made: Mapping[str, Path], paths: Mapping[str, Path], *, overwrite: bool) -> None:
@@ -170,10 +181,17 @@ def open_map(
 class Tally:
     """Counts pixels and areas by class; strip by strip, since degrees shrink towards the poles."""
 
-    def __init__(self, grid: Grid, classes: Sequence[str]) -> None:
-        """Start at nothing."""
+    def __init__(self, grid: Grid, classes: Sequence[str], *, excluded: bool = False) -> None:
+        """Start at nothing.
+
+        Args:
+            grid: of the map.
+            classes: names, the background first.
+            excluded: the last class is what was left out, neither land nor water.
+        """
         self._grid = grid
         self._classes = classes
+        self._seen = len(classes) - excluded
         self._pixels = np.zeros(256, np.int64)
         self._square_metres = np.zeros(256)
 
@@ -186,7 +204,7 @@ class Tally:
 
     def result(self) -> dict[str, object]:
         """Return pixels and square kilometres of each class, all water, and no data."""
-        k = len(self._classes)
+        k = self._seen
         valid = int(self._pixels[:k].sum())
         water = int(self._pixels[1:k].sum())
         return {

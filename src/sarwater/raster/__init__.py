@@ -7,6 +7,8 @@ products) becomes ``valid`` here, once; behind it there is no NaN.
 from sarwater.raster.chips import label_values, read_chip, read_target
 from sarwater.raster.grids import check_same_grid, lonlat_bounds, pixel_area, short_crs
 from sarwater.raster.opening import Header, read_header
+from sarwater.raster.outlines import outlines
+from sarwater.raster.regridding import OnGrid, on_grid
 from sarwater.raster.rows import Layer, RowRaster, create_rows, opened_rows, write_cog
 from sarwater.raster.scene import Scene, border_valid
 from sarwater.raster.writing import RasterWriter, open_writer, write_raster
@@ -14,6 +16,7 @@ from sarwater.raster.writing import RasterWriter, open_writer, write_raster
 __all__ = [
     "Header",
     "Layer",
+    "OnGrid",
     "RasterWriter",
     "RowRaster",
     "Scene",
@@ -22,8 +25,10 @@ __all__ = [
     "create_rows",
     "label_values",
     "lonlat_bounds",
+    "on_grid",
     "open_writer",
     "opened_rows",
+    "outlines",
     "pixel_area",
     "read_chip",
     "read_header",

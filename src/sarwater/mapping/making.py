@@ -1,0 +1,245 @@
+"""From an open scene to the files of its map, in the folder aside."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sarwater import __version__
+from sarwater.errors import ConfigError
+from sarwater.files import write_json
+from sarwater.mapping.exclusion import Exclusion
+from sarwater.mapping.inputs import ModelScene, SceneSource
+from sarwater.mapping.outputs import (
+    MapRows,
+    Tally,
+    Thumbnail,
+    map_layers,
+    mapped_rows,
+    open_map,
+    output_paths,
+)
+from sarwater.mapping.polygons import PolygonOptions, water_polygons, write_polygons
+from sarwater.mapping.stac import acquired, map_item
+from sarwater.mapping.work import Work
+from sarwater.normalize import BandStatistics
+from sarwater.prediction import Predictor
+from sarwater.progress import step
+from sarwater.raster import write_cog
+from sarwater.types import BoolArray, ByteArray, FloatArray
+
+_BETWEEN_NOTES = 10.0
+"""Seconds of work that a killed process loses at most, and the time of a strip."""
+
+_REPLAYED = 512
+"""Rows that are read at once of what was mapped before."""
+
+Draw = Callable[[Thumbnail, Path], None]
+"""Draws a thumbnail into a file."""
+
+
+@dataclass(frozen=True)
+class MapOptions:
+    """How scenes are mapped."""
+
+    threshold: float | None = None
+    """Foreground probability from which a pixel is water, 0 ... 1; the model's by default."""
+    overwrite: bool = False
+    """Replace outputs that exist."""
+    adapt: bool = False
+    """Take the statistics of the model's batch norm from each scene before it is mapped (AdaBN)."""
+    probability: str = "uint8"
+    """How probabilities are stored: ``uint8``, in steps of .004 that the file's scale tells, or
+    ``float32``."""
+    polygons: PolygonOptions | None = None
+    """Write water as polygons too."""
+    exclude: tuple[Path, ...] = ()
+    """Rasters whose pixels that are not 0 (layover, shadow, terrain, permanent water) are left out
+    of the map."""
+    exclude_as: str = "nodata"
+    """What excluded pixels become: ``nodata``, or ``class``, a class of their own."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ConfigError: all that are out of range or unknown.
+        """
+        wrong = []
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            wrong.append(f"threshold: from 0 to 1, found {self.threshold}")
+        for name, value, known in (
+            ("probability", self.probability, ("uint8", "float32")),
+            ("exclude_as", self.exclude_as, ("nodata", "class")),
+        ):
+            if value not in known:
+                wrong.append(f"{name}: {' or '.join(known)}, found '{value}'")
+        if wrong:
+            raise ConfigError("; ".join(wrong))
+
+
+@dataclass(frozen=True)
+class SceneMap:
+    """A scene on its way to files."""
+
+    source: SceneSource
+    scene: ModelScene
+    predictor: Predictor
+    group: BandStatistics | None
+    threshold: float
+    options: MapOptions
+    adaptation: dict[str, Any] | None = None
+    """What adapting to the scene has changed."""
+
+    @property
+    def excluded_class(self) -> bool:
+        """Whether excluded pixels are a class of their own."""
+        return bool(self.options.exclude) and self.options.exclude_as == "class"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the map's classes."""
+        known = self.predictor.info.classes
+        return (*known, "excluded") if self.excluded_class else known
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Metadata items of provenance."""
+        info, bundle = self.predictor.info, self.predictor.bundle
+        is_own = self.threshold == info.threshold
+        return {
+            "SARWATER_VERSION": __version__,
+            "MODEL": bundle.path.name if bundle.path else "",
+            "MODEL_HASH": bundle.hash,
+            "MODEL_VERSION": info.version,
+            "THRESHOLD": repr(self.threshold),
+            "THRESHOLD_CRITERION": info.threshold_criterion if is_own else "given by the user",
+            "SEED_MARGIN": repr(info.seed_margin),
+            "BANDS": ",".join(info.bands),
+            "UNITS": info.units.value,
+            "SOURCE_UNITS": self.scene.units.value,
+            "ENGINE": self.predictor.engine.name,
+            "ADAPTATION": "batch norm of this scene" if self.adaptation else "none",
+            "NORMALIZATION": info.normalization.kind.value,
+            "SOURCE": ",".join(file.name for file in self.source.files),
+            "EXCLUDED": ",".join(file.name for file in self.options.exclude),
+        }
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Everything that the bytes of the map depend on, to know whether to go on with it."""
+        files = [*self.source.files, *self.options.exclude]
+        stats = [(str(file.resolve()), file.stat()) for file in files]
+        return {
+            "files": [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats],
+            "bands": list(self.source.bands),
+            "nodata": self.source.nodata,
+            "tags": self.tags,
+            "windows": asdict(self.predictor.windows),
+            "probability": self.options.probability,
+            "exclude_as": self.options.exclude_as,
+        }
+
+    def make(self, work: Work, draw: Draw | None) -> dict[str, Path]:
+        """Make the map's files, all but the summary, in the folder aside, or go on with it.
+
+        Returns:
+            The files by kind, and the summary's content under its path.
+
+        Raises:
+            RasterError: a file cannot be read.
+            OutputError: the disk is full.
+        """
+        begin = time.perf_counter()
+        grid, info, name = self.scene.grid, self.predictor.info, self.source.title
+        suffix = self.options.polygons.suffix if self.options.polygons else None
+        made = output_paths(work.folder, name, suffix)
+        layers = map_layers(self.classes, self.tags, self.options.probability)
+        rows = {kind: work.folder / f"{kind}.rows.tif" for kind in layers}
+        tally = Tally(grid, self.classes, excluded=self.excluded_class)
+        look = Thumbnail(name, grid, info.bands, info.units, self.classes, self.threshold)
+        with open_map(rows, grid, layers, anew=not work.rows) as raster:
+            self._replay(raster, work.rows, tally, look)
+            self._predict(work, raster, tally, look)
+            if self.options.polygons is not None:
+                self._trace(raster, made["polygons"], self.options.polygons)
+        for kind, layer in layers.items():
+            write_cog(rows[kind], made[kind], layer)
+        if draw is not None:
+            draw(look, made["quicklook"])
+        there = {kind: path for kind, path in made.items() if path.exists()}
+        seconds = round(time.perf_counter() - begin, 3)
+        summary = self._summary(tally) | {"seconds": seconds}
+        when = acquired([file.name for file in self.source.files])
+        item = map_item(name, grid, there, self.tags, summary, when)
+        write_json(made["item"], item)
+        names = [path.name for path in (*there.values(), made["item"], made["summary"])]
+        write_json(made["summary"], summary | {"outputs": names})
+        return {kind: path for kind, path in made.items() if path.exists()}
+
+    def _replay(self, raster: MapRows, done: int, tally: Tally, look: Thumbnail) -> None:
+        """Count and thin out what an earlier call has mapped."""
+        for row in range(0, done, _REPLAYED):
+            rows = raster.read(row, min(_REPLAYED, done - row))
+            tally.add(rows)
+            look.add_map(rows)
+        for row in range(0, done, look.step):
+            look.add_image(row, self.scene.read(row, 1)[0])
+
+    def _predict(self, work: Work, raster: MapRows, tally: Tally, look: Thumbnail) -> None:
+        """Predict what is missing, write it strip by strip, fill the thumbnail, count."""
+        grid = self.scene.grid
+
+        def read(row: int, rows: int) -> tuple[FloatArray, BoolArray]:
+            image, valid = self.scene.read(row, rows)
+            look.add_image(row, image)
+            return image, valid
+
+        strips = self.predictor.predict_rows(
+            read, (grid.height, grid.width), self.group, begin=work.rows
+        )
+        noted = time.monotonic()
+        code = len(self.classes) - 1 if self.excluded_class else None
+        with (
+            Exclusion(self.options.exclude, grid, code) as exclusion,
+            step(f"mapping {look.name}", total=grid.height, completed=work.rows) as bar,
+        ):
+            for mapped in mapped_rows(strips, self.threshold, self.options.probability):
+                piece = exclusion.applied(mapped)
+                raster.write(piece)
+                tally.add(piece)
+                look.add_map(piece)
+                bar.advance(piece.classes.shape[0])
+                if time.monotonic() - noted > _BETWEEN_NOTES:
+                    raster.sync()
+                    work.note(piece.row + piece.classes.shape[0])
+                    noted = time.monotonic()
+
+    def _trace(self, raster: MapRows, path: Path, options: PolygonOptions) -> None:
+        def read(row: int, rows: int) -> ByteArray:
+            return np.asarray(raster.read(row, rows).classes)
+
+        known = self.predictor.info.classes
+        write_polygons(path, water_polygons(read, self.scene.grid, known, options))
+
+    def _summary(self, tally: Tally) -> dict[str, Any]:
+        grid, windows = self.scene.grid, self.predictor.windows
+        return {
+            "scene": self.source.title,
+            "files": [str(file) for file in self.source.files],
+            "height": grid.height,
+            "width": grid.width,
+            "crs": grid.crs,
+            "area_unit": "km2" if grid.crs else "pixels",
+            **tally.result(),
+            "threshold": self.threshold,
+            "adaptation": self.adaptation,
+            "engine": self.predictor.engine.name,
+            "patch_size": windows.patch_size,
+            "overlap": windows.overlap,
+            "provenance": self.tags,
+            "notes": list(self.scene.notes),
+        }
