@@ -17,7 +17,7 @@ from sarwater.evaluation.counts import BINS
 from sarwater.evaluation.scores import METRICS, curve
 from sarwater.models.bundle import load_bundle
 from sarwater.normalize import BandStatistics, group_statistics
-from sarwater.prediction import Predictor, water_probability
+from sarwater.prediction import PredictionOptions, Predictor, water_probability
 from sarwater.raster import read_chip
 from sarwater.training.target import without_labels
 from sarwater.types import Chip
@@ -67,7 +67,9 @@ def score(path: Path, out: Path, target: Manifest, source: Manifest, plain: bool
     def evaluated(seed_margin: float, threshold: float, watch: Any) -> Evaluation:
         seeded = info.model_copy(update={"seed_margin": seed_margin})
         return evaluate(
-            Predictor(replace(bundle, info=seeded), device="cpu", accept_units=True),
+            Predictor(
+                replace(bundle, info=seeded), PredictionOptions(device="cpu", accept_units=True)
+            ),
             test,
             ModelIdentity(path.name, bundle.hash, info.classes, threshold, ""),
             split="test",
@@ -84,7 +86,9 @@ def score(path: Path, out: Path, target: Manifest, source: Manifest, plain: bool
     chosen = evaluated(info.seed_margin, info.threshold, away if is_seeded else ignore)
     scores = curve(found.counts.pooled())
     shown = replace(bundle, info=info.model_copy(update={"seed_margin": 0.0})) if plain else bundle
-    signs = LabelFree(Predictor(shown, device="cpu", accept_units=True), target, source)
+    signs = LabelFree(
+        Predictor(shown, PredictionOptions(device="cpu", accept_units=True)), target, source
+    )
     rules = {
         "source": validation["threshold"],
         "half": 0.5,

@@ -11,7 +11,7 @@ from sarwater.models.architecture import Architecture
 from sarwater.models.bundle import Bundle, ModelInfo
 from sarwater.models.segmenter import Segmenter
 from sarwater.normalize import Normalization, Normalizer
-from sarwater.prediction import Predictor
+from sarwater.prediction import PredictionOptions, Predictor
 from sarwater.types import FloatArray, Units
 
 PATCH = 32
@@ -84,7 +84,7 @@ def predictor(runner: Any = None, *, overlap: int = 8, **changes: Any) -> Predic
     described = info(**changes)
     bundle = Bundle(described, {}, "ab" * 32)
     runner = runner or engine(len(described.bands), len(described.classes))
-    return Predictor(bundle, runner, overlap=overlap, batch_size=4)
+    return Predictor(bundle, PredictionOptions(overlap=overlap, batch_size=4), engine=runner)
 
 
 def segmenter_bundle(*, seed_margin: float = 0.0, **changes: Any) -> Bundle:

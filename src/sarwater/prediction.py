@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from copy import copy
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -137,52 +136,70 @@ def _renormalized(info: "ModelInfo", kind: Normalization | None) -> "ModelInfo":
     return info.model_copy(update={"normalization": normalization})
 
 
+@dataclass(frozen=True)
+class PredictionOptions:
+    """How a model is run."""
+
+    engine: str = "auto"
+    """What runs it: one of ``engine_kinds.ENGINES``."""
+    precision: str = "float32"
+    """One of ``engine_kinds.PRECISIONS``."""
+    device: str = "auto"
+    """``auto``, ``cpu``, ``cuda``, ..."""
+    batch_size: int | None = None
+    """Windows that the network sees at once; by default the engine's best."""
+    overlap: int | None = None
+    """Pixels that windows share; ``default_overlap`` of the patch size if None."""
+    normalization: Normalization | None = None
+    """Normalize in this way in place of the model's own; ``domain`` carries a model to another
+    processing chain."""
+    accept_units: bool = False
+    """Take values in units that do not convert as they are, which makes sense only where the
+    image's own statistics normalize it."""
+    threads: int | None = None
+    """CPU threads of the engine; all cores by default."""
+
+
 class Predictor:
     """A model ready to predict chips and scenes: its bands, units, normalization and windows."""
 
     def __init__(
         self,
         bundle: "Bundle",
-        engine: Engine | None = None,
+        options: PredictionOptions | None = None,
         *,
-        kind: str = "auto",
-        batch_size: int | None = None,
-        overlap: int | None = None,
-        device: str = "auto",
-        precision: str = "float32",
-        normalization: Normalization | None = None,
-        accept_units: bool = False,
+        engine: Engine | None = None,
     ) -> None:
         """Make a model ready.
 
         Args:
             bundle: the model.
-            engine: what runs it; by default one of ``kind`` for the device and the precision.
-            kind: of the engine: one of ``engine_kinds.ENGINES``.
-            batch_size: windows that the network sees at once; by default the engine's best.
-            overlap: pixels that windows share; ``default_overlap`` of the patch size if None.
-            device: ``auto``, ``cpu``, ``cuda``, ...
-            precision: one of ``engine_kinds.PRECISIONS``.
-            normalization: normalize in this way in place of the model's own; ``domain`` carries a
-                model to another processing chain.
-            accept_units: take values in units that do not convert as they are, which makes sense
-                only where the image's own statistics normalize it.
+            options: how it is run.
+            engine: what runs it, in place of one that the options name.
 
         Raises:
             ConfigError: overlap or batch size is out of range, or there is no such engine.
             ModelError: the model cannot be built, or there is no such device.
         """
         self.bundle = bundle
-        self.info = _renormalized(bundle.info, normalization)
-        self._accept_units = accept_units
-        self.device = device
-        self._make = partial(engine_for, engine=kind, device=device, precision=precision)
-        self.engine = engine or self._make(bundle)
+        self.options = options = options or PredictionOptions()
+        self.info = _renormalized(bundle.info, options.normalization)
+        self.engine = engine or self._engine_for(bundle)
         patch = self.info.patch_size
         self.windows = Windows(
             patch,
-            default_overlap(patch) if overlap is None else overlap,
-            self.engine.best_batch if batch_size is None else batch_size,
+            default_overlap(patch) if options.overlap is None else options.overlap,
+            self.engine.best_batch if options.batch_size is None else options.batch_size,
+        )
+
+    def _engine_for(self, bundle: "Bundle") -> Engine:
+        options = self.options
+        return engine_for(
+            bundle,
+            engine=options.engine,
+            device=options.device,
+            precision=options.precision,
+            threads=options.threads,
         )
 
     def with_bundle(self, bundle: "Bundle") -> "Predictor":
@@ -196,12 +213,12 @@ class Predictor:
         """
         other = copy(self)
         other.bundle = bundle
-        other.engine = self._make(bundle)
+        other.engine = self._engine_for(bundle)
         return other
 
     def takes_as_is(self, units: Units) -> bool:
         """Whether values in these units are not converted although they are not the model's."""
-        return self._accept_units and not can_convert(units, self.info.units)
+        return self.options.accept_units and not can_convert(units, self.info.units)
 
     def misfits(self, bands: Sequence[str], units: Units) -> list[str]:
         """List why an image cannot be given to the model; see ``misfits``."""

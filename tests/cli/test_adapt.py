@@ -15,7 +15,7 @@ from sarwater.cli import main
 from sarwater.config import write_settings
 from sarwater.datasets.manifest import Manifest, read_manifest, write_manifest
 from sarwater.models.bundle import load_bundle
-from sarwater.prediction import Predictor, water_probability
+from sarwater.prediction import PredictionOptions, Predictor, water_probability
 from sarwater.raster import read_chip
 from sarwater.training.adapting_scores import SMALLEST_GAP, gap_recovered
 from sarwater.training.folder import RunFolder
@@ -162,7 +162,7 @@ def test_the_report_says_what_can_be_said_without_labels(case: Case) -> None:
 def water_maps(case: Case, model: Path) -> list[tuple[Any, Any]]:
     """Return of each labelled chip what a model calls water, and the truth, over valid pixels."""
     bundle = load_bundle(model)
-    predictor = Predictor(bundle, device="cpu")
+    predictor = Predictor(bundle, PredictionOptions(device="cpu"))
     maps = []
     for record in read_manifest(case.test):
         chip = read_chip(record)

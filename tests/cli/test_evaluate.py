@@ -14,7 +14,7 @@ from sarwater.models.architecture import Architecture
 from sarwater.models.bundle import Bundle, load_bundle, save_bundle
 from sarwater.models.segmenter import Segmenter
 from sarwater.normalize import BandStatistics, Normalization, Normalizer
-from sarwater.prediction import Predictor
+from sarwater.prediction import PredictionOptions, Predictor
 from sarwater.raster import read_chip
 from sarwater.types import AnyArray, Units
 from tests.conftest import CRS, RecordMaker, TifMaker
@@ -73,7 +73,7 @@ def test_evaluate_and_compare(
     assert found.threshold == 0.4
 
     # The same counts by hand: statistics of each domain over the chips of the split.
-    predictor = Predictor(load_bundle(model), device="cpu")
+    predictor = Predictor(load_bundle(model), PredictionOptions(device="cpu"))
     records = read_manifest(data).select(split="test").records
     for domain in ("d0", "d1"):
         chips = [read_chip(record) for record in records if record.domain == domain]

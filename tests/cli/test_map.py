@@ -11,7 +11,7 @@ from sarwater.cli import main
 from sarwater.models.architecture import Architecture
 from sarwater.models.bundle import Bundle, load_bundle, save_bundle
 from sarwater.models.segmenter import Segmenter
-from sarwater.prediction import Predictor
+from sarwater.prediction import PredictionOptions, Predictor
 from sarwater.types import AnyArray, Chip, Grid, Units
 from tests.conftest import CRS, TifMaker
 from tests.tiny_models import info
@@ -62,7 +62,7 @@ def test_a_scene_becomes_five_files(
         None,
         Grid(PATCH, PATCH),
     )
-    expected = Predictor(load_bundle(model), device="cpu").predict_chip(chip)[1]
+    expected = Predictor(load_bundle(model), PredictionOptions(device="cpu")).predict_chip(chip)[1]
     with rasterio.open(out / "flood_probability.tif") as dataset:
         found = dataset.read(1)
         assert dataset.tags()["MODEL"] == "water.safetensors"

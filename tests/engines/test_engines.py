@@ -4,6 +4,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,7 +95,7 @@ def test_a_network_stays_in_its_mode_when_it_is_exported() -> None:
         ({"precision": "int4"}, "precision 'int4' is unknown.*auto, float32, bfloat16"),
     ],
 )
-def test_an_unknown_name_is_refused(options: dict[str, str], words: str) -> None:
+def test_an_unknown_name_is_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         engine_for(segmenter_bundle(), **options)
 

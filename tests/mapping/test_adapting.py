@@ -16,7 +16,7 @@ from sarwater.mapping.scenes import MapOptions, map_scene
 from sarwater.models.architecture import Architecture
 from sarwater.models.bundle import Bundle
 from sarwater.models.segmenter import Segmenter
-from sarwater.prediction import Predictor
+from sarwater.prediction import PredictionOptions, Predictor
 from sarwater.types import AnyArray, FloatArray
 from tests.conftest import CRS, TifMaker
 from tests.tiny_models import PATCH, info, predictor
@@ -31,7 +31,7 @@ def model() -> Predictor:
     image = scene(100, 8 * PATCH)[:, 24 : 24 + PATCH]
     patches = np.stack(np.split((image + 35) * np.float32(0.05) - 1, 8, axis=2))
     bundle = adapted_bundle(bundle, patches, torch.device("cpu"))
-    return Predictor(bundle, overlap=8, device="cpu")
+    return Predictor(bundle, PredictionOptions(overlap=8, device="cpu"))
 
 
 def scene(height: int = 150, width: int = 140) -> FloatArray:

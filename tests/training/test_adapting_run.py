@@ -31,7 +31,7 @@ from sarwater.losses.distributed import all_reduce_sum
 from sarwater.losses.modules import build_loss
 from sarwater.models.bundle import load_bundle
 from sarwater.models.segmenter import Segmenter
-from sarwater.prediction import Predictor, water_probability
+from sarwater.prediction import PredictionOptions, Predictor, water_probability
 from sarwater.raster import read_chip, write_raster
 from sarwater.training.adapter import Adapter
 from sarwater.training.checkpoint import Progress
@@ -549,7 +549,7 @@ def test_gradients_of_two_processes_are_those_of_the_joint_batch(tmp_path: Path)
 def f1_of(folder: RunFolder, records: tuple[ChipRecord, ...]) -> float:
     """F1 over the pixels of labelled chips, at the model's own threshold."""
     bundle = load_bundle(folder.bundle)
-    predictor = Predictor(bundle, device="cpu")
+    predictor = Predictor(bundle, PredictionOptions(device="cpu"))
     hits = wrong = 0
     for record in records:
         chip = read_chip(record)

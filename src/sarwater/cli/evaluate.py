@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from sarwater.cli.prediction_options import add_prediction_options, predictor_for
+from sarwater.cli.prediction_options import add_prediction_options, prediction_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,6 +53,7 @@ def run(args: argparse.Namespace) -> None:
     from sarwater.evaluation.chips import MissingRadar, ModelIdentity
     from sarwater.files import refuse_existing, refuse_inputs
     from sarwater.models.bundle import load_bundle
+    from sarwater.prediction import Predictor
     from sarwater.report.evaluation_report import evaluate_to_folder
 
     _check(args)
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> None:
     manifest = manifest.select(split=args.split or None, domains=args.domains)
     bundle = load_bundle(args.model)
     info = bundle.info
-    predictor = predictor_for(bundle, args)
+    predictor = Predictor(bundle, prediction_options(args))
     summary = evaluate_to_folder(
         predictor,
         manifest,

@@ -2,10 +2,11 @@
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sarwater.cli.prediction_options import add_prediction_options, predictor_for
+from sarwater.cli.prediction_options import add_prediction_options, prediction_options
 
 if TYPE_CHECKING:
     from sarwater.mapping.inputs import SceneSource
@@ -40,12 +41,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "where the scene differs from the training data, and may do harm where it does not",
     )
     add_prediction_options(parser, precision="auto")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="map scenes in N processes, which share the cores of this machine",
+    )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="map scenes on the workers of a Dask scheduler, such as tcp://host:8786; they must "
+        "see the same folders",
+    )
     _add_outputs(parser)
 
 
 def _add_inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "scenes", nargs="*", type=Path, metavar="SCENE", help="rasters, each with all its bands"
+        "scenes",
+        nargs="*",
+        type=Path,
+        metavar="SCENE",
+        help="rasters, each with all its bands; or lists of scenes: a CSV table (columns file, or "
+        "vv and vh; name, bands, units, nodata, when) or a STAC ItemCollection (.json)",
     )
     parser.add_argument("--vv", type=Path, metavar="FILE", help="one scene's VV band")
     parser.add_argument("--vh", type=Path, metavar="FILE", help="one scene's VH band")
@@ -130,6 +148,7 @@ def run(args: argparse.Namespace) -> None:
 
     from sarwater.mapping.scenes import MapOptions, check_outputs, map_scenes
     from sarwater.models.bundle import load_bundle
+    from sarwater.prediction import Predictor
     from sarwater.report.map_charts import draw_quicklook
 
     options = MapOptions(
@@ -142,14 +161,30 @@ def run(args: argparse.Namespace) -> None:
         exclude_as=args.exclude_as,
     )
     check_outputs(sources, args.out, options)
-    predictor = predictor_for(load_bundle(args.model), args, args.overlap)
-    result = map_scenes(sources, predictor, args.out, options, draw=draw_quicklook, say=_say)
+    if args.workers is not None or args.scheduler is not None:
+        from sarwater.mapping.fleet import map_fleet
+
+        result = map_fleet(
+            sources,
+            args.model,
+            prediction_options(args, args.overlap),
+            args.out,
+            options,
+            workers=1 if args.workers is None else args.workers,
+            scheduler=args.scheduler,
+            draw=draw_quicklook,
+            say=_say,
+        )
+    else:
+        predictor = Predictor(load_bundle(args.model), prediction_options(args, args.overlap))
+        result = map_scenes(sources, predictor, args.out, options, draw=draw_quicklook, say=_say)
     _print(list(result.summaries), args.out, as_json=args.json)
     _raise(result.failures, len(sources))
 
 
 def _sources(args: argparse.Namespace) -> "list[SceneSource]":
     from sarwater.mapping.inputs import SceneSource
+    from sarwater.mapping.listing import SUFFIXES, read_scenes
     from sarwater.types import Units
 
     pair = [(name, file) for name, file in (("VV", args.vv), ("VH", args.vh)) if file is not None]
@@ -157,16 +192,19 @@ def _sources(args: argparse.Namespace) -> "list[SceneSource]":
         args.usage_error("name scenes, or one scene by --vv FILE and --vh FILE")
     if pair and args.bands:
         args.usage_error("--bands names the bands of SCENE; --vv and --vh have names already")
-    if args.name and len(args.scenes) > 1:
-        args.usage_error(f"--name is for one scene, found {len(args.scenes)}")
     units = Units(args.units) if args.units else None
     if pair:
         bands, files = zip(*pair, strict=True)
         return [SceneSource(files, bands, units, args.nodata, args.name)]
-    return [
-        SceneSource((file,), args.bands or (), units, args.nodata, args.name)
-        for file in args.scenes
-    ]
+    sources: list[SceneSource] = []
+    for file in args.scenes:
+        if file.suffix.lower() in SUFFIXES:
+            sources += read_scenes(file)
+        else:
+            sources.append(SceneSource((file,), args.bands or (), units, args.nodata))
+    if args.name and len(sources) > 1:
+        args.usage_error(f"--name is for one scene, found {len(sources)}")
+    return [replace(sources[0], name=args.name)] if args.name else sources
 
 
 def _polygons(args: argparse.Namespace) -> "PolygonOptions | None":
@@ -196,6 +234,10 @@ def _print(summaries: list[dict[str, Any]], out: Path, *, as_json: bool) -> None
     if as_json:
         print(json.dumps(summaries, indent=2, allow_nan=False))
         return
+    if len(summaries) > 1:
+        print(_table(summaries))
+        print(f"in {out}, each with its _summary.json")
+        return
     for summary in summaries:
         share = summary["water_share"]
         seen = "no valid pixel" if share is None else f"{share:.1%} of {_area(summary['valid'])}"
@@ -206,6 +248,29 @@ def _print(summaries: list[dict[str, Any]], out: Path, *, as_json: bool) -> None
     for summary in summaries:
         for name in summary["outputs"]:
             print(f"  {out / name}")
+
+
+def _table(summaries: list[dict[str, Any]]) -> str:
+    """Set the scenes as a table, and their sum."""
+    head = ("scene", "water", "of what was seen", "seen", "no data", "s")
+    rows = [
+        (
+            one["scene"],
+            _area(one["water"]),
+            "-" if one["water_share"] is None else f"{one['water_share']:.1%}",
+            _area(one["valid"]),
+            _area(one["no_data"]),
+            f"{one['seconds']:.0f}",
+        )
+        for one in summaries
+    ]
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    lines = []
+    for row in (head, *rows):
+        cells = [row[0].ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
 
 
 def _area(area: dict[str, Any]) -> str:

@@ -7,8 +7,7 @@ from sarwater.engine_kinds import ENGINES, PRECISIONS
 from sarwater.normalization_kinds import Normalization
 
 if TYPE_CHECKING:
-    from sarwater.models.bundle import Bundle
-    from sarwater.prediction import Predictor
+    from sarwater.prediction import PredictionOptions
 
 
 def add_prediction_options(parser: argparse.ArgumentParser, *, precision: str) -> None:
@@ -44,19 +43,16 @@ def add_prediction_options(parser: argparse.ArgumentParser, *, precision: str) -
     )
 
 
-def predictor_for(
-    bundle: "Bundle", args: argparse.Namespace, overlap: int | None = None
-) -> "Predictor":
-    """Make a model ready as the options say."""
-    from sarwater.prediction import Predictor
+def prediction_options(args: argparse.Namespace, overlap: int | None = None) -> "PredictionOptions":
+    """Return how a model is run, as the options say."""
+    from sarwater.prediction import PredictionOptions
 
-    return Predictor(
-        bundle,
-        kind=args.engine,
+    return PredictionOptions(
+        engine=args.engine,
         precision=args.precision,
+        device=args.device,
         batch_size=args.batch_size,
         overlap=overlap,
-        device=args.device,
         normalization=Normalization(args.normalization) if args.normalization else None,
         accept_units=args.accept_units,
     )

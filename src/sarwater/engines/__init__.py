@@ -41,7 +41,12 @@ class Engine(Protocol):
 
 
 def engine_for(
-    bundle: "Bundle", *, engine: str = "auto", device: str = "auto", precision: str = "float32"
+    bundle: "Bundle",
+    *,
+    engine: str = "auto",
+    device: str = "auto",
+    precision: str = "float32",
+    threads: int | None = None,
 ) -> Engine:
     """Build the engine that runs a model.
 
@@ -51,6 +56,7 @@ def engine_for(
             installed.
         device: ``auto`` (CUDA where there is any), ``cpu``, ``cuda`` or ``cuda:1``.
         precision: one of ``PRECISIONS``.
+        threads: CPU threads; all cores by default, and for torch its own setting.
 
     Raises:
         ConfigError: there is no such engine or precision.
@@ -75,8 +81,16 @@ def engine_for(
         from sarwater.engines.openvino_engine import OpenvinoEngine
 
         return OpenvinoEngine(
-            bundle.build(), len(bundle.info.bands), bundle.info.patch_size, precision=precision
+            bundle.build(),
+            len(bundle.info.bands),
+            bundle.info.patch_size,
+            precision=precision,
+            threads=threads,
         )
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
     return TorchEngine(bundle.build(), device=device, precision=precision)
 
 

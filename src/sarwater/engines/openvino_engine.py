@@ -24,7 +24,13 @@ class OpenvinoEngine:
     best_batch = 1
 
     def __init__(
-        self, network: nn.Module, bands: int, patch_size: int, *, precision: str = "auto"
+        self,
+        network: nn.Module,
+        bands: int,
+        patch_size: int,
+        *,
+        precision: str = "auto",
+        threads: int | None = None,
     ) -> None:
         """Compile the network for this CPU.
 
@@ -34,6 +40,7 @@ class OpenvinoEngine:
             patch_size: rows and columns of the patches.
             precision: ``float32``, ``bfloat16``, or ``auto`` for bfloat16 where the CPU
                 multiplies in it.
+            threads: as many patches are computed at once; by default as there are cores.
 
         Raises:
             ModelError: OpenVINO cannot run the network.
@@ -43,7 +50,7 @@ class OpenvinoEngine:
             able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
             precision = "bfloat16" if "BF16" in able else "float32"
         self.precision = precision
-        self.parallel = _cores()
+        self.parallel = threads or _cores()
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
         try:
             model = core.read_model(to_onnx(network, bands, patch_size))

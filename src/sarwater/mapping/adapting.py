@@ -48,7 +48,7 @@ def adapt_to_scene(
     normalization = predictor.info.normalization
     patches: FloatArray = np.stack([normalization.apply(i, v, group) for i, v in windows])
     adapted = predictor.with_bundle(
-        adapted_bundle(predictor.bundle, patches, device_named(predictor.device))
+        adapted_bundle(predictor.bundle, patches, device_named(predictor.options.device))
     )
     valid: BoolArray = np.stack([v for _, v in windows])
     before, after = (_water(one, patches, threshold)[valid] for one in (predictor, adapted))

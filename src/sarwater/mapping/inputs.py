@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,8 @@ class SceneSource:
     """Rule for no data, as in the manifest."""
     name: str = ""
     """Begins the names of the outputs; by default the (first) file's, without its band."""
+    when: datetime | None = None
+    """When it was taken, with a time zone; by default what the file's name says."""
 
     @property
     def title(self) -> str:

@@ -1,5 +1,7 @@
 """From an open scene to the files of its map, in the folder aside."""
 
+import hashlib
+import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -88,9 +90,10 @@ class SceneMap:
     source: SceneSource
     scene: ModelScene
     predictor: Predictor
-    group: BandStatistics | None
     threshold: float
     options: MapOptions
+    group: BandStatistics | None = None
+    """Band statistics of the scene, where the normalization needs them."""
     adaptation: dict[str, Any] | None = None
     """What adapting to the scene has changed."""
 
@@ -130,17 +133,23 @@ class SceneMap:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Everything that the bytes of the map depend on, to know whether to go on with it."""
+        """Everything that the bytes of the map depend on, to know whether to go on with it.
+
+        Adapting to the scene gives the same model each time, so that its wish will do.
+        """
         files = [*self.source.files, *self.options.exclude]
         stats = [(str(file.resolve()), file.stat()) for file in files]
+        chosen = self.options
         return {
             "files": [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats],
             "bands": list(self.source.bands),
             "nodata": self.source.nodata,
-            "tags": self.tags,
+            "adapt": chosen.adapt,
+            "tags": {name: text for name, text in self.tags.items() if name != "ADAPTATION"},
             "windows": asdict(self.predictor.windows),
-            "probability": self.options.probability,
-            "exclude_as": self.options.exclude_as,
+            "probability": chosen.probability,
+            "exclude_as": chosen.exclude_as,
+            "polygons": asdict(chosen.polygons) if chosen.polygons else None,
         }
 
     def make(self, work: Work, draw: Draw | None) -> dict[str, Path]:
@@ -173,7 +182,7 @@ class SceneMap:
         there = {kind: path for kind, path in made.items() if path.exists()}
         seconds = round(time.perf_counter() - begin, 3)
         summary = self._summary(tally) | {"seconds": seconds}
-        when = acquired([file.name for file in self.source.files])
+        when = self.source.when or acquired([file.name for file in self.source.files])
         item = map_item(name, grid, there, self.tags, summary, when)
         write_json(made["item"], item)
         names = [path.name for path in (*there.values(), made["item"], made["summary"])]
@@ -241,5 +250,15 @@ class SceneMap:
             "patch_size": windows.patch_size,
             "overlap": windows.overlap,
             "provenance": self.tags,
+            "settings": fingerprint(self.settings),
             "notes": list(self.scene.notes),
         }
+
+
+def fingerprint(settings: dict[str, Any]) -> str:
+    """Return a hash of settings, by which a finished map is known.
+
+    >>> fingerprint({"a": 1}) == fingerprint({"a": 1}) != fingerprint({"a": 2})
+    True
+    """
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]

@@ -4,7 +4,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from sarwater.mapping.adapting import adapt_to_scene, describe
 from sarwater.mapping.inputs import SceneSource, open_for_model
 from sarwater.mapping.making import Draw as Draw
 from sarwater.mapping.making import MapOptions as MapOptions
-from sarwater.mapping.making import SceneMap
+from sarwater.mapping.making import SceneMap, fingerprint
 from sarwater.mapping.outputs import output_paths, publish
 from sarwater.mapping.work import work_folder
 from sarwater.prediction import Predictor
@@ -106,11 +106,16 @@ def map_scene(
     with open_for_model(source, predictor) as scene:
         for note in scene.notes:
             say(f"{title}: {note}")
-        group, adaptation = scene.statistics(), None
+        job = SceneMap(source, scene, predictor, threshold, options)
+        done = _done(out, title, options, fingerprint(job.settings))
+        if done is not None:
+            say(f"{title}: is mapped already, with the same settings")
+            return done
+        job = replace(job, group=scene.statistics())
         if options.adapt:
-            predictor, adaptation = adapt_to_scene(predictor, scene, group, threshold)
-            say(f"{title}: {describe(adaptation)}")
-        job = SceneMap(source, scene, predictor, group, threshold, options, adaptation)
+            adapted, found = adapt_to_scene(predictor, scene, job.group, threshold)
+            job = replace(job, predictor=adapted, adaptation=found)
+            say(f"{title}: {describe(found)}")
         with work_folder(out, title, job.settings) as work:
             if work.rows:
                 say(f"{title}: goes on at row {work.rows} of {scene.grid.height}")
@@ -118,6 +123,30 @@ def map_scene(
             summary: dict[str, Any] = json.loads(made["summary"].read_text())
             publish(made, _paths(out, title, options), overwrite=options.overwrite)
     return summary
+
+
+def _done(out: Path, title: str, options: MapOptions, settings: str) -> dict[str, Any] | None:
+    """Return the summary of a finished map of the same settings, None where there is no map.
+
+    Raises:
+        OutputExistsError: there is another map, which may not be overwritten.
+    """
+    paths = _paths(out, title, options)
+    there = [str(path) for path in paths.values() if path.exists()]
+    if not there or options.overwrite:
+        return None
+    try:
+        summary: dict[str, Any] = json.loads(paths["summary"].read_text())
+        if summary["settings"] == settings and all(
+            (out / name).exists() for name in summary["outputs"]
+        ):
+            return summary
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # not a summary of ours
+    raise OutputExistsError(
+        f"{', '.join(there)} exist{'s' if len(there) == 1 else ''} already, from other settings; "
+        "name another folder or pass --overwrite"
+    )
 
 
 def _paths(out: Path, title: str, options: MapOptions) -> dict[str, Path]:
@@ -130,7 +159,7 @@ def check_outputs(sources: Sequence[SceneSource], out: Path, options: MapOptions
     Raises:
         ConfigError: two scenes have the same name, a name is no file name, or an output would
             replace a scene's own file.
-        OutputExistsError: outputs exist and may not be overwritten, or one of them is a folder.
+        OutputExistsError: a folder is in the place of an output.
     """
     titles = [source.title for source in sources]
     double = sorted(title for title, count in Counter(titles).items() if count > 1)
@@ -158,10 +187,4 @@ def check_outputs(sources: Sequence[SceneSource], out: Path, options: MapOptions
     if folders:
         raise OutputExistsError(
             f"{', '.join(folders)} is a folder; a file of that name is to be written"
-        )
-    there = [str(path) for path in paths if path.exists()]
-    if there and not options.overwrite:
-        raise OutputExistsError(
-            f"{', '.join(there)} exist{'s' if len(there) == 1 else ''} already; name another "
-            "folder or pass --overwrite"
         )

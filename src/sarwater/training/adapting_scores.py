@@ -12,7 +12,7 @@ from sarwater.evaluation.files import read_evaluation
 from sarwater.evaluation.scores import METRICS
 from sarwater.files import atomic_folder, write_json
 from sarwater.models.bundle import load_bundle
-from sarwater.prediction import Predictor
+from sarwater.prediction import PredictionOptions, Predictor
 from sarwater.report.comparison_charts import write_comparison_charts
 from sarwater.report.evaluation_report import evaluate_to_folder
 from sarwater.training.adapting import AdaptFolder
@@ -53,7 +53,7 @@ def score_sides(
     for name, path in models.items():
         bundle = load_bundle(path)
         info = bundle.info
-        predictor = Predictor(bundle, accept_units=info.units != units)
+        predictor = Predictor(bundle, PredictionOptions(accept_units=info.units != units))
         identity = ModelIdentity(
             name, bundle.hash, info.classes, info.threshold, info.threshold_criterion
         )
