@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {
     "evaluate": "score a model on labelled chips",
     "compare": "put evaluations side by side",
     "map": "map the water of whole scenes",
+    "export": "write a model as ONNX, for QGIS and other programs",
     "report": "build a page from results",
 }
 """Name and one line of help; ``sarwater.cli.NAME`` has ``add_arguments`` and ``run``."""

@@ -1,0 +1,59 @@
+"""``sarwater export``: a model as ONNX, for QGIS and other programs."""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("model", type=Path, help="a .safetensors file from `sarwater train`")
+    parser.add_argument("--out", type=Path, required=True, help="the ONNX file to write")
+    parser.add_argument(
+        "--scene",
+        type=Path,
+        help="a scene whose statistics become part of the export, where the model normalizes by "
+        "those of the scene or domain; by default those of its training chips",
+    )
+    parser.add_argument(
+        "--bands", nargs="+", metavar="NAME", help="names of the scene's bands in the file's order"
+    )
+    parser.add_argument(
+        "--scale",
+        type=float,
+        default=255.0,
+        help="what the program that runs the model divides values by: 255 in QGIS's Deepness "
+        "plugin; 1 for nothing",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the file if it exists")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write the file, and say how to use it."""
+    from sarwater.errors import ConfigError
+    from sarwater.files import atomic_path
+    from sarwater.models.bundle import load_bundle
+    from sarwater.models.exporting import export_bundle
+
+    if not 0 < args.scale < float("inf"):
+        raise ConfigError(f"--scale: above 0, found {args.scale}")
+    bundle = load_bundle(args.model)
+    with atomic_path(args.out, overwrite=args.overwrite) as aside:
+        statistics = None
+        if args.scene is not None:
+            from sarwater.mapping.inputs import SceneSource, open_for_model
+            from sarwater.prediction import PredictionOptions, Predictor
+
+            predictor = Predictor(bundle, PredictionOptions(engine="torch", device="cpu"))
+            source = SceneSource((args.scene,), tuple(args.bands or ()))
+            with open_for_model(source, predictor) as scene:
+                statistics = scene.statistics()
+        aside.write_bytes(export_bundle(bundle, statistics, scale=args.scale))
+    info = bundle.info
+    print(
+        f"{args.out}: input image [patch, {len(info.bands)}, {info.patch_size}, {info.patch_size}] "
+        f"of {', '.join(info.bands)} in units '{info.units.value}', divided by {args.scale:g}"
+    )
+    if len(info.classes) == 2:
+        print(f"output: probability of {info.classes[1]}, {info.threshold:.3g} or more of it")
+    else:
+        print(f"output: scores of {', '.join(info.classes)}; the largest is the class")
