@@ -531,3 +531,38 @@ def test_a_raster_larger_than_a_geotiff_is_refused(tmp_path: Path) -> None:
         open_writer(tmp_path / "a.tif", Grid(2**31, 1), dtype="uint8", bands=("a",)),
     ):
         pytest.fail("the block must not run")
+
+
+@pytest.mark.parametrize("is_tiled", [False, True])
+def test_samples_lie_all_over_a_scene(is_tiled: bool, tmp_path: Path) -> None:
+    """Every row and column of windows is seen, also where their number divides the spacing."""
+    path, side = tmp_path / "s.tif", 8 * 512
+    rows, cols = np.mgrid[0:side, 0:side].astype(np.uint16)
+    profile = {"tiled": True, "blockxsize": 256, "blockysize": 256} if is_tiled else {}
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        height=side,
+        width=side,
+        count=2,
+        dtype="uint16",
+        crs=CRS,
+        transform=PLACE,
+        **profile,
+    ) as dataset:
+        dataset.write(np.stack([rows, cols]))
+    with Scene([path], bands=("row", "col"), units=Units.OTHER) as scene:
+        found = list(scene.sampled(side * side // 4))
+        whole = list(scene.sampled(side * side))
+    seen = sum(valid.size for _, valid in found)
+    assert side * side // 4 <= seen <= side * side // 2
+    assert sum(valid.size for _, valid in whole) == side * side
+    places = {(int(image[0, 0, 0]), int(image[1, 0, 0])) for image, _ in found}
+    if is_tiled:
+        assert {col for _, col in places} == set(range(0, side, 512))
+        assert {row for row, _ in places} == set(range(0, side, 512))
+    else:
+        assert max(np.diff(sorted(row for row, _ in places))) <= 4 * 32
+    image, _ = found[0]
+    np.testing.assert_array_equal(image[0, :, 0], image[0, 0, 0] + np.arange(image.shape[1]))

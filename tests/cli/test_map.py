@@ -105,7 +105,9 @@ def test_two_files_by_polarisation(
     assert main([*command, "--name", "other"]) == 0
     assert (out / "other_water.tif").exists()
     capsys.readouterr()
-    assert main(command) == 1
+    assert main(command) == 0
+    assert "event: is mapped already" in capsys.readouterr().err
+    assert main([*command, "--threshold", "0.9"]) == 1
     assert "event_water.tif" in capsys.readouterr().err
 
 

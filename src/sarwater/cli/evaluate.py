@@ -91,7 +91,7 @@ def _check(args: argparse.Namespace) -> None:
     wrong = [
         f"--{name.replace('_', '-')} must be {least} or more, found {getattr(args, name)}"
         for name, least in (("bootstrap", 0), ("seed", 0), ("panels", 0), ("batch_size", 1))
-        if getattr(args, name) < least
+        if getattr(args, name) is not None and getattr(args, name) < least
     ]
     if wrong:
         raise ConfigError("; ".join(wrong))

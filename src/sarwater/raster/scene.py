@@ -185,13 +185,12 @@ class Scene:
         height, width = self.grid.height, self.grid.width
         is_tiled = self._sets[0].block_shapes[0][1] < width
         rows, cols = (_TILE, _TILE) if is_tiled else (_LINES, width)
+        places = [(r, c) for r in range(0, height, rows) for c in range(0, width, cols)]
         every = max(height * width // max(pixels, 1), 1)
-        for number, row in enumerate(range(0, height, rows)):
-            # Each row begins one further, so that no column of windows is left out.
-            for place, col in enumerate(range(0, width, cols)):
-                if (number + place) % every == 0:
-                    size = min(rows, height - row), min(cols, width - col)
-                    yield self.read(row, col, *size, bands=bands)
+        while math.gcd(every, -(-width // cols)) > 1:  # or some columns would never be seen
+            every -= 1
+        for row, col in places[every // 2 :: every]:
+            yield self.read(row, col, min(rows, height - row), min(cols, width - col), bands=bands)
 
     def _read_band(self, band: int, window: Window, values: FloatArray, valid: BoolArray) -> None:
         """Fill ``values``, and take from ``valid`` what is no data in the band."""
