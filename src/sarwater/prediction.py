@@ -1,6 +1,6 @@
 """From a chip or a scene to the probability of each class, as a model wants it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from sarwater.stitching import (
     predict_strips,
 )
 from sarwater.tiling import default_overlap
-from sarwater.types import BoolArray, ByteArray, Chip, FloatArray, Units
+from sarwater.types import AnyArray, BoolArray, ByteArray, Chip, FloatArray, Units
 from sarwater.units import can_convert, convert
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def predict_image(
 ) -> FloatArray:
     """Predict an image that is in memory.
 
-    An image of one window gets the engine's own numbers, bit for bit. Smaller images are padded
+    An image of one window gets the engine's own numbers, bit for bit (the background but for
+    rounding: it is what the other classes leave to 1). Smaller images are padded
     with zeros after normalization; windows without a valid pixel are not run.
 
     Args:
@@ -72,7 +73,16 @@ def predict_image(
         classes=classes,
         normalize=normalize,
     )
-    return np.concatenate([strip.probability for strip in strips], axis=1)
+    return _joined(strips)
+
+
+def _joined(strips: Iterable[Strip]) -> FloatArray:
+    """Join strips, and add the background: what is left to 1."""
+    parts = [(strip.foreground, strip.valid) for strip in strips]
+    foreground = np.concatenate([part for part, _ in parts], axis=1)
+    valid = np.concatenate([part for _, part in parts])
+    background = np.where(valid, (1 - foreground.sum(axis=0)).clip(0, 1), np.float32(0))
+    return np.concatenate([background[None], foreground])
 
 
 def water_probability(probability: FloatArray) -> FloatArray:
@@ -81,9 +91,7 @@ def water_probability(probability: FloatArray) -> FloatArray:
     >>> water_probability(np.float32([[[0.25]], [[0.5]], [[0.25]]])).tolist()
     [[0.75]]
     """
-    if probability.shape[0] == 2:
-        return np.asarray(probability[1], np.float32)
-    return np.asarray(probability[1:].sum(axis=0).clip(0, 1), np.float32)
+    return sum_of_foreground(probability[1:])
 
 
 def classify(probability: FloatArray, threshold: float) -> ByteArray:
@@ -95,10 +103,22 @@ def classify(probability: FloatArray, threshold: float) -> ByteArray:
     >>> classify(np.float32([[[0.45, 0.8]], [[0.2, 0.2]], [[0.35, 0.0]]]), 0.5).tolist()
     [[2, 0]]
     """
-    is_water: BoolArray = water_probability(probability) >= np.float32(threshold)
-    if probability.shape[0] == 2:
-        return is_water.astype(np.uint8)
-    best = probability[1:].argmax(axis=0).astype(np.uint8) + np.uint8(1)
+    return classify_foreground(probability[1:], threshold)
+
+
+def sum_of_foreground(foreground: FloatArray) -> FloatArray:
+    """Return ``water_probability`` of a probability without its background [k - 1, row, col]."""
+    if foreground.shape[0] == 1:
+        return np.asarray(foreground[0], np.float32)
+    return np.asarray(foreground.sum(axis=0).clip(0, 1), np.float32)
+
+
+def classify_foreground(foreground: FloatArray, threshold: float) -> ByteArray:
+    """Return ``classify`` of a probability without its background [k - 1, row, col]."""
+    is_water: BoolArray = sum_of_foreground(foreground) >= np.float32(threshold)
+    if foreground.shape[0] == 1:
+        return is_water.view(np.uint8)
+    best = foreground.argmax(axis=0).astype(np.uint8) + np.uint8(1)
     return np.where(is_water, best, np.uint8(0))
 
 
@@ -240,7 +260,7 @@ class Predictor:
         image = self.in_model_units(chip.image[order], chip.valid, chip.units)
         return replace(chip, bands=self.info.bands, units=self.info.units, image=image)
 
-    def in_model_units(self, image: FloatArray, valid: BoolArray, units: Units) -> FloatArray:
+    def in_model_units(self, image: AnyArray, valid: BoolArray, units: Units) -> AnyArray:
         """Convert an image to the model's units; 0 where not valid.
 
         Raises:
@@ -248,7 +268,8 @@ class Predictor:
         """
         if units == self.info.units or self.takes_as_is(units):
             return image
-        return np.where(valid, convert(image, units, self.info.units), np.float32(0))
+        values = image.astype(np.float32, copy=False)
+        return np.where(valid, convert(values, units, self.info.units), np.float32(0))
 
     def predict_chip(self, chip: Chip, group: BandStatistics | None = None) -> FloatArray:
         """Predict a chip.
@@ -271,7 +292,7 @@ class Predictor:
             (chip.valid.shape[0], chip.valid.shape[1]),
             group,
         )
-        return np.concatenate([strip.probability for strip in strips], axis=1)
+        return _joined(strips)
 
     def predict_rows(
         self,

@@ -13,7 +13,11 @@ import numpy as np
 from sarwater.engines import Engine
 from sarwater.errors import ConfigError, ModelError
 from sarwater.tiling import Axis
-from sarwater.types import BoolArray, FloatArray
+from sarwater.types import AnyArray, BoolArray, FloatArray
+
+_WINDOWS_AHEAD = 16
+"""Windows that are given to the engine's threads before they are needed, to keep them busy while
+finished rows are taken."""
 
 DEFAULT_BATCH_SIZE = 8
 """Windows that the network sees at once."""
@@ -21,8 +25,9 @@ DEFAULT_BATCH_SIZE = 8
 Normalize = Callable[[FloatArray, BoolArray], FloatArray]
 """(image [band, row, col], valid [row, col]) of one window -> normalized image."""
 
-ReadRows = Callable[[int, int], tuple[FloatArray, BoolArray]]
-"""(first row, number of rows) -> image [band, row, col] and valid [row, col], at full width."""
+ReadRows = Callable[[int, int], tuple[AnyArray, BoolArray]]
+"""(first row, number of rows) -> image [band, row, col], float32 or uint8, and valid [row, col], at
+full width."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +36,9 @@ class Strip:
 
     row: int
     """First row in the image."""
-    probability: FloatArray
-    """float32 [class, row, col] in 0 ... 1; 0 where not valid."""
+    foreground: FloatArray
+    """Probability of each class but the background, float32 [class - 1, row, col] in 0 ... 1; 0
+    where not valid."""
     valid: BoolArray
     """bool [row, col]."""
 
@@ -102,31 +108,85 @@ def predict_strips(
     """
     rows = Axis.of(shape[0], windows.patch_size, windows.overlap)
     cols = Axis.of(shape[1], windows.patch_size, windows.overlap)
-    spans = [span for span in rows.finished() if begin < span[0] + rows.size]
     if begin not in (shape[0], *rows.starts):
         raise ConfigError(f"no strip of these windows begins at row {begin}; begin anew, at 0")
-    sums = np.zeros((classes, rows.size, cols.length), np.float32)
+    sums = np.zeros((classes - 1, rows.size, cols.length), np.float32)
     work = _Work(engine, windows, cols, classes, normalize)
     with _threads(1) as reader, _threads(engine.parallel) as workers:
-        reads = (reader.submit(read, first, rows.size) for first, _ in spans)
-        begun = (work.begin(*one.result(), workers) for one in _one_ahead(reads))
-        weights_down = rows.weights[len(rows.weights) - len(spans) :]
-        ahead = zip(spans, weights_down, _one_ahead(begun), strict=True)
-        for (first, end), down, (valid, predicted) in ahead:
-            for index, probability in predicted:
-                start = cols.starts[index]
-                weights = down[:, None] * cols.weights[index]
-                sums[:, :, start : start + cols.size] += probability * weights
-            done = end - first
-            if first >= begin:
-                finished = np.where(valid[:done], sums[:, :done].clip(0, 1), np.float32(0))
-                yield Strip(first, finished, valid[:done])
+        tasks = _tasks(
+            work, rows, begin, lambda first: reader.submit(read, first, rows.size), workers
+        )
+        for task in _ahead(tasks, engine.parallel + -(-_WINDOWS_AHEAD // windows.batch_size)):
+            if isinstance(task, _Batch):
+                for index, foreground in zip(task.windows, task.predicted.result(), strict=True):
+                    start = cols.starts[index]
+                    weigh(foreground, task.down, cols.weights[index])
+                    sums[:, :, start : start + cols.size] += foreground
+                continue
+            done = task.end - task.first
+            if task.first >= begin:
+                finished = sums[:, :done].clip(0, 1)
+                if not task.valid[:done].all():
+                    finished[:, ~task.valid[:done]] = 0
+                yield Strip(task.first, finished, task.valid[:done])
             sums[:, : rows.size - done] = sums[:, done:]
             sums[:, rows.size - done :] = 0
 
 
-_Predicted = Iterator[tuple[int, FloatArray]]
-"""(index, probability [k, row, col]) of the windows of a row that have a valid pixel."""
+def weigh(values: FloatArray, down: FloatArray, across: FloatArray) -> None:
+    """Multiply values [class, row, col] by weights of rows and of columns, in place.
+
+    Most weights are 1, and cost nothing.
+    """
+    for weights, view in ((down[:, None], values), (across[:, None], values.transpose(0, 2, 1))):
+        others = np.flatnonzero(weights[:, 0] != 1)
+        if others.size:
+            inner = np.flatnonzero(weights[:, 0] == 1)
+            first, last = (inner[0], inner[-1] + 1) if inner.size else (len(weights), len(weights))
+            view[:, :first] *= weights[:first]
+            view[:, last:] *= weights[last:]
+
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """Windows of a row that are being predicted."""
+
+    windows: list[int]
+    """Their indices in the row."""
+    down: FloatArray
+    """Blend weights of the row of windows, [row]."""
+    predicted: Future[FloatArray]
+    """[window, class - 1, row, col]."""
+
+
+@dataclass(frozen=True, eq=False)
+class _RowEnd:
+    """All windows of a row have been given out: the image's rows first ... end are finished."""
+
+    first: int
+    end: int
+    valid: BoolArray
+
+
+def _tasks(
+    work: "_Work",
+    rows: Axis,
+    begin: int,
+    read: Callable[[int], Future[tuple[AnyArray, BoolArray]]],
+    workers: ThreadPoolExecutor,
+) -> Iterator[_Batch | _RowEnd]:
+    """Set the threads to work on one row of windows after the other, as far as they are drawn."""
+    spans = [
+        (first, end, down)
+        for (first, end), down in zip(rows.finished(), rows.weights, strict=True)
+        if begin < first + rows.size and begin < rows.length
+    ]
+    reads = _ahead((read(first) for first, *_ in spans), 1)
+    for (first, end, down), one in zip(spans, reads, strict=True):
+        image, valid = one.result()
+        for batch in work.batches(valid):
+            yield _Batch(batch, down, workers.submit(work.predict, image, valid, batch))
+        yield _RowEnd(first, end, valid)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,39 +199,33 @@ class _Work:
     classes: int
     normalize: Normalize | None
 
-    def begin(
-        self, image: FloatArray, valid: BoolArray, workers: ThreadPoolExecutor
-    ) -> tuple[BoolArray, _Predicted]:
-        """Set the threads to work on a row; what comes back waits for them."""
+    def batches(self, valid: BoolArray) -> list[list[int]]:
+        """Return the windows of a row that have a valid pixel, by batches."""
         starts, size, step = self.cols.starts, self.cols.size, self.windows.batch_size
         chosen = [i for i, start in enumerate(starts) if valid[:, start : start + size].any()]
-        batches = [chosen[begin : begin + step] for begin in range(0, len(chosen), step)]
-        futures = deque(workers.submit(self._predict, image, valid, one) for one in batches)
-        return valid, self._take(batches, futures)
+        return [chosen[begin : begin + step] for begin in range(0, len(chosen), step)]
 
-    def _take(self, batches: list[list[int]], futures: deque[Future[FloatArray]]) -> _Predicted:
-        for batch in batches:
-            yield from zip(batch, futures.popleft().result(), strict=True)
-
-    def _predict(self, image: FloatArray, valid: BoolArray, batch: list[int]) -> FloatArray:
+    def predict(self, image: AnyArray, valid: BoolArray, batch: list[int]) -> FloatArray:
+        """Return the foreground's probability in some windows, [window, class - 1, row, col]."""
         rows, patch = valid.shape[0], self.windows.patch_size
         patches = np.zeros((len(batch), image.shape[0], patch, patch), np.float32)
         for position, index in enumerate(batch):
             span = slice(self.cols.starts[index], self.cols.starts[index] + self.cols.size)
-            cut = image[:, :, span]
+            cut = image[:, :, span].astype(np.float32, copy=False)
             if self.normalize is not None:
                 cut = self.normalize(cut, valid[:, span])
             patches[position, :, :rows, : self.cols.size] = cut
         found = _checked(self.engine.predict(patches), (len(batch), self.classes, patch, patch))
-        return found[:, :, :rows, : self.cols.size]
+        # A copy: it is blended in place, and the rest of what the engine returned goes.
+        return found[:, 1:, :rows, : self.cols.size].copy()
 
 
 _T = TypeVar("_T")
 
 
-def _one_ahead(items: Iterator[_T]) -> Iterator[_T]:
-    """Yield the items, each when the next one was begun."""
-    held = deque(islice(items, 1))
+def _ahead(items: Iterator[_T], number: int) -> Iterator[_T]:
+    """Yield the items, each when ``number`` following ones were drawn."""
+    held: deque[_T] = deque(islice(items, number))
     for following in items:
         held.append(following)
         yield held.popleft()

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from distributed import LocalCluster
 
 from sarwater.errors import ConfigError
 from sarwater.mapping.fleet import map_fleet
@@ -89,7 +90,7 @@ from sarwater import stitching
 from sarwater.mapping import making
 
 making._BETWEEN_NOTES = 0.0
-calls, original = itertools.count(1), stitching._Work._predict
+calls, original = itertools.count(1), stitching._Work.predict
 
 
 def die_once(*arguments):
@@ -103,7 +104,7 @@ def die_once(*arguments):
     return original(*arguments)
 
 
-stitching._Work._predict = die_once
+stitching._Work.predict = die_once
 from distributed.cli.dask_worker import main
 main([sys.argv[1], "--no-nanny", "--nthreads", "1", "--no-dashboard"])
 """
@@ -165,9 +166,20 @@ def test_a_killed_worker_loses_nothing_and_does_nothing_twice(
 def test_a_scheduler_that_does_not_answer_is_named(
     sources: list[SceneSource], model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sarwater.mapping.fleet._PATIENCE", "1s")
+    monkeypatch.setattr("sarwater.mapping.fleet._PATIENCE", 1)
     with pytest.raises(ConfigError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
         map_fleet(sources, model, TORCH, tmp_path / "out", scheduler="tcp://127.0.0.1:9")
+
+
+def test_a_scheduler_without_workers_is_named(
+    sources: list[SceneSource], model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sarwater.mapping.fleet._PATIENCE", 1)
+    with (
+        LocalCluster(n_workers=0, dashboard_address=":0") as cluster,
+        pytest.raises(ConfigError, match=r"scheduler at .* has no worker"),
+    ):
+        map_fleet(sources, model, TORCH, tmp_path / "out", scheduler=cluster.scheduler_address)
 
 
 def test_no_workers_are_refused(sources: list[SceneSource], model: Path, tmp_path: Path) -> None:

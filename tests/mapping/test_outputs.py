@@ -35,7 +35,7 @@ def part(whole: MappedRows, first: int, end: int) -> MappedRows:
 
 def test_no_data_is_255_and_nan() -> None:
     water = np.array([[0.2, 0.7, 0.0]], np.float32)
-    strip = Strip(4, np.stack([1 - water, water]), np.array([[True, True, False]]))
+    strip = Strip(4, water[None], np.array([[True, True, False]]))
     (mapped,) = mapped_rows([strip], 0.5)
     assert mapped.row == 4
     assert mapped.classes.tolist() == [[0, 1, 255]]
@@ -45,12 +45,12 @@ def test_no_data_is_255_and_nan() -> None:
 @given(st.lists(st.floats(0, 1, width=32), min_size=1, max_size=20))
 def test_a_byte_holds_the_probability_to_half_a_step(values: list[float]) -> None:
     water = np.array([values], np.float32)
-    strip = Strip(0, np.stack([1 - water, water]), np.ones(water.shape, np.bool_))
+    strip = Strip(0, water[None], np.ones(water.shape, np.bool_))
     (mapped,) = mapped_rows([strip], 0.5, "uint8")
     assert mapped.water.dtype == np.uint8
     assert mapped.water.max() <= STEPS
     np.testing.assert_allclose(mapped.water * 0.004, water, rtol=0, atol=0.0021)
-    hidden = Strip(0, strip.probability, ~strip.valid)
+    hidden = Strip(0, strip.foreground, ~strip.valid)
     (mapped,) = mapped_rows([hidden], 0.5, "uint8")
     assert (mapped.water == 255).all()
 

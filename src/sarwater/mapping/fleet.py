@@ -24,8 +24,8 @@ from sarwater.progress import step
 _RETRIES = 3
 """Workers that may die over a scene before it is given up."""
 
-_PATIENCE = "30s"
-"""How long a scheduler may take to answer."""
+_PATIENCE = 60
+"""Seconds that a scheduler may take to answer, and to have a worker."""
 
 
 @dataclass
@@ -150,7 +150,14 @@ def _connect(stack: ExitStack, workers: int, scheduler: str | None) -> Any:
     stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": _RETRIES}))
     if scheduler is not None:
         try:
-            return stack.enter_context(Client(scheduler, timeout=_PATIENCE))
+            client = stack.enter_context(Client(scheduler, timeout=_PATIENCE))
+            client.wait_for_workers(1, timeout=_PATIENCE)
+            return client
+        except TimeoutError as error:
+            raise ConfigError(
+                f"the scheduler at {scheduler} has no worker; start some with `dask worker "
+                f"{scheduler}`, in an environment with sarwater"
+            ) from error
         except (OSError, ValueError) as error:
             raise ConfigError(
                 f"no Dask scheduler answers at {scheduler}: {error}; start one with `dask "
@@ -162,7 +169,7 @@ def _connect(stack: ExitStack, workers: int, scheduler: str | None) -> Any:
             n_workers=workers,
             threads_per_worker=1,
             memory_limit=0,
-            dashboard_address=None,
+            dashboard_address=":0",
             silence_logs=logging.CRITICAL,
         )
     )

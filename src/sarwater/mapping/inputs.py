@@ -14,7 +14,7 @@ from sarwater.errors import ModelError
 from sarwater.normalize import BandStatistics, RunningStatistics
 from sarwater.prediction import Predictor
 from sarwater.raster import Scene, pixel_area
-from sarwater.types import BoolArray, FloatArray, Grid, Units
+from sarwater.types import AnyArray, BoolArray, FloatArray, Grid, Units
 
 if TYPE_CHECKING:
     from sarwater.models.bundle import ModelInfo
@@ -75,15 +75,18 @@ class ModelScene:
         self._predictor = predictor
         self._bands = scene.band_indices(predictor.info.bands)
 
-    def read(self, row: int, rows: int) -> tuple[FloatArray, BoolArray]:
+    def read(self, row: int, rows: int) -> tuple[AnyArray, BoolArray]:
         """Read ``rows`` rows from ``row`` on, at full width.
 
-        Only the model's bands are read: no data in another band of the file is no matter.
+        Only the model's bands are read: no data in another band of the file is no matter. An
+        image of bytes stays one.
 
         Raises:
             RasterError: the file is truncated or unreadable there.
         """
-        image, valid = self._scene.read(row, 0, rows, self.grid.width, bands=self._bands)
+        image, valid = self._scene.read(
+            row, 0, rows, self.grid.width, bands=self._bands, keep_bytes=True
+        )
         return self._predictor.in_model_units(image, valid, self.units), valid
 
     def sample(self, size: int, count: int) -> list[tuple[FloatArray, BoolArray]]:

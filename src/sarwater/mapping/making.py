@@ -31,7 +31,7 @@ from sarwater.normalize import BandStatistics
 from sarwater.prediction import Predictor
 from sarwater.progress import step
 from sarwater.raster import write_cog
-from sarwater.types import BoolArray, ByteArray, FloatArray
+from sarwater.types import AnyArray, BoolArray, ByteArray
 
 _BETWEEN_NOTES = 10.0
 """Seconds of work that a killed process loses at most, and the time of a strip."""
@@ -202,7 +202,7 @@ class SceneMap:
         """Predict what is missing, write it strip by strip, fill the thumbnail, count."""
         grid = self.scene.grid
 
-        def read(row: int, rows: int) -> tuple[FloatArray, BoolArray]:
+        def read(row: int, rows: int) -> tuple[AnyArray, BoolArray]:
             image, valid = self.scene.read(row, rows)
             look.add_image(row, image)
             return image, valid

@@ -10,7 +10,7 @@ import numpy as np
 
 from sarwater.errors import OutputExistsError
 from sarwater.palette import class_color, rgb
-from sarwater.prediction import classify, water_probability
+from sarwater.prediction import classify_foreground, sum_of_foreground
 from sarwater.raster import Layer, RowRaster, create_rows, opened_rows, pixel_area
 from sarwater.stitching import Strip
 from sarwater.types import IGNORE, AnyArray, ByteArray, FloatArray, Grid, Units
@@ -82,12 +82,17 @@ def mapped_rows(
 ) -> Iterator[MappedRows]:
     """Apply the threshold, and mark no data."""
     for strip in strips:
-        water = water_probability(strip.probability)
-        classes = np.where(strip.valid, classify(strip.probability, threshold), np.uint8(IGNORE))
+        water = sum_of_foreground(strip.foreground)
+        classes = classify_foreground(strip.foreground, threshold)
+        stored: AnyArray = water.copy()
         if dtype == "uint8":
-            stored = np.where(strip.valid, (water * STEPS + 0.5).astype(np.uint8), np.uint8(IGNORE))
-        else:
-            stored = np.where(strip.valid, water, np.float32(np.nan))
+            stored = np.multiply(water, np.float32(STEPS))
+            stored += np.float32(0.5)  # truncation then rounds
+            stored = stored.astype(np.uint8)
+        if not strip.valid.all():
+            missing = ~strip.valid
+            classes[missing] = IGNORE
+            stored[missing] = IGNORE if dtype == "uint8" else np.nan
         yield MappedRows(strip.row, classes, stored)
 
 
@@ -110,7 +115,7 @@ def map_layers(
             "class",
             "uint8",
             IGNORE,
-            "mode",
+            "nearest",
             colors=colors | {IGNORE: (0, 0, 0, 0)},
             tags=tags | {f"CLASS_{index}": name for index, name in names},
         ),
@@ -251,7 +256,7 @@ class Thumbnail:
         self.water: FloatArray = np.full(shape, np.nan, np.float32)
         """Probability [row, col]; NaN where there is no data."""
 
-    def add_image(self, row: int, image: FloatArray) -> None:
+    def add_image(self, row: int, image: AnyArray) -> None:
         """Keep every n-th pixel of rows [band, row, col] that start at ``row``."""
         first = -row % self.step
         thin = image[:, first :: self.step, :: self.step]

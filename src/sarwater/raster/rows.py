@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import rasterio
 import rasterio.shutil
+from rasterio.enums import Resampling
 
 from sarwater.errors import OutputError
 from sarwater.files import output_errors
@@ -33,7 +34,7 @@ class Layer:
     """``uint8`` or ``float32``."""
     nodata: float
     resampling: str
-    """How overviews are made: ``nearest``, ``mode``, ``average``."""
+    """How overviews are made: ``nearest`` or ``average``."""
     scale: float = 1.0
     """What a stored value is to be multiplied with."""
     colors: Mapping[int, tuple[int, int, int, int]] = field(default_factory=dict)
@@ -175,6 +176,7 @@ def write_cog(rows: Path, path: Path, layer: Layer) -> None:
         OutputError: writing failed; the disk is full.
     """
     with writing(path):
+        _build_overviews(rows, layer)
         rasterio.shutil.copy(
             rows,
             path,
@@ -182,13 +184,26 @@ def write_cog(rows: Path, path: Path, layer: Layer) -> None:
             BLOCKSIZE=str(BLOCK),
             COMPRESS="DEFLATE",
             LEVEL="1",
-            PREDICTOR="YES" if layer.resampling == "average" else "NO",
-            OVERVIEW_RESAMPLING=layer.resampling,
+            PREDICTOR="YES" if np.dtype(layer.dtype).kind == "f" else "NO",
+            OVERVIEWS="AUTO",
             NUM_THREADS="ALL_CPUS",
             BIGTIFF="IF_SAFER",
             STATISTICS="NO",
         )
     _check_whole(path)
+
+
+def _build_overviews(rows: Path, layer: Layer) -> None:
+    """Lay overviews beside the source, uncompressed: twice as fast as the driver's own way."""
+    with (
+        rasterio.Env(TIFF_USE_OVR=True, GDAL_NUM_THREADS="ALL_CPUS"),
+        rasterio.open(rows, "r+") as dataset,
+    ):
+        longest, factors = max(dataset.shape), [2]
+        while longest > BLOCK * factors[-1]:
+            factors.append(factors[-1] * 2)
+        if longest > BLOCK:
+            dataset.build_overviews(factors, Resampling[layer.resampling])
 
 
 def _check_whole(path: Path) -> None:

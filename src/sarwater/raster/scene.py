@@ -135,7 +135,8 @@ class Scene:
         *,
         bands: Sequence[int] | None = None,
         out_shape: tuple[int, int] | None = None,
-    ) -> tuple[FloatArray, BoolArray]:
+        keep_bytes: bool = False,
+    ) -> tuple[AnyArray, BoolArray]:
         """Read a window that lies within the scene.
 
         Args:
@@ -145,10 +146,11 @@ class Scene:
             width: columns.
             bands: indices of the bands to read, in that order; all by default.
             out_shape: read decimated to this many rows and columns (nearest pixel).
+            keep_bytes: return an image of bytes as such, which takes a quarter of the memory.
 
         Returns:
-            ``image`` float32 [band, row, col], finite, 0 where not valid, and ``valid`` bool
-            [row, col].
+            ``image`` float32 (or uint8) [band, row, col], finite, 0 where not valid, and ``valid``
+            bool [row, col].
 
         Raises:
             RasterError: the file is truncated or unreadable there.
@@ -156,7 +158,8 @@ class Scene:
         window = Window(col, row, width, height)
         shape = out_shape or (height, width)
         chosen = range(len(self._channels)) if bands is None else bands
-        image = np.empty((len(chosen), *shape), np.float32)
+        is_byte = keep_bytes and self.dtype == "uint8"
+        image = np.empty((len(chosen), *shape), np.uint8 if is_byte else np.float32)
         valid = np.ones(shape, np.bool_)
         for position, band in enumerate(chosen):
             self._read_band(band, window, image[position], valid)
@@ -192,7 +195,7 @@ class Scene:
         for row, col in places[every // 2 :: every]:
             yield self.read(row, col, min(rows, height - row), min(cols, width - col), bands=bands)
 
-    def _read_band(self, band: int, window: Window, values: FloatArray, valid: BoolArray) -> None:
+    def _read_band(self, band: int, window: Window, values: AnyArray, valid: BoolArray) -> None:
         """Fill ``values``, and take from ``valid`` what is no data in the band."""
         dataset, channels = self._channels_of(band)
         path, shape = Path(dataset.name), valid.shape
