@@ -12,7 +12,8 @@ import torch
 from sarwater.adaptation.batch_norm import adapted_bundle
 from sarwater.mapping.adapting import compare_water, describe
 from sarwater.mapping.inputs import SceneSource, open_for_model
-from sarwater.mapping.scenes import MapOptions, map_scene
+from sarwater.mapping.options import MapOptions
+from sarwater.mapping.scenes import map_scene
 from sarwater.models.architecture import Architecture
 from sarwater.models.bundle import Bundle
 from sarwater.models.segmenter import Segmenter

@@ -15,7 +15,8 @@ from distributed import LocalCluster
 from sarwater.errors import ConfigError
 from sarwater.mapping.fleet import map_fleet
 from sarwater.mapping.inputs import SceneSource
-from sarwater.mapping.scenes import MapOptions, map_scenes
+from sarwater.mapping.options import MapOptions
+from sarwater.mapping.scenes import map_scenes
 from sarwater.models.bundle import load_bundle, save_bundle
 from sarwater.prediction import PredictionOptions, Predictor
 from sarwater.types import FloatArray

@@ -14,13 +14,8 @@ from scipy import ndimage
 
 from sarwater.errors import ConfigError
 from sarwater.mapping import polygons
-from sarwater.mapping.polygons import (
-    FORMATS,
-    PolygonOptions,
-    trace,
-    water_polygons,
-    write_polygons,
-)
+from sarwater.mapping.options import FORMATS, PolygonOptions
+from sarwater.mapping.polygons import trace, water_polygons, write_polygons
 from sarwater.types import ByteArray, Grid
 from tests.conftest import CRS, PLACE
 

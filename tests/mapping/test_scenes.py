@@ -16,7 +16,8 @@ from affine import Affine
 import sarwater
 from sarwater.errors import ConfigError, DataError, ModelError, OutputExistsError, RasterError
 from sarwater.mapping.inputs import NO_PLACE, SceneSource
-from sarwater.mapping.scenes import MapOptions, map_scene, map_scenes
+from sarwater.mapping.options import MapOptions
+from sarwater.mapping.scenes import map_scene, map_scenes
 from sarwater.normalize import Normalization, Normalizer
 from sarwater.prediction import predict_image, water_probability
 from sarwater.types import AnyArray, FloatArray, Units

@@ -10,7 +10,7 @@ from sarwater.cli.prediction_options import add_prediction_options, prediction_o
 
 if TYPE_CHECKING:
     from sarwater.mapping.inputs import SceneSource
-    from sarwater.mapping.polygons import PolygonOptions
+    from sarwater.mapping.options import PolygonOptions
 
 _UNITS = ("db", "linear", "amplitude", "8bit", "other")
 
@@ -146,7 +146,8 @@ def run(args: argparse.Namespace) -> None:
     """Map the scenes, and print what was found."""
     sources = _sources(args)
 
-    from sarwater.mapping.scenes import MapOptions, check_outputs, map_scenes
+    from sarwater.mapping.options import MapOptions
+    from sarwater.mapping.scenes import check_outputs, map_scenes
     from sarwater.models.bundle import load_bundle
     from sarwater.prediction import Predictor
     from sarwater.report.map_charts import draw_quicklook
@@ -208,7 +209,7 @@ def _sources(args: argparse.Namespace) -> "list[SceneSource]":
 
 
 def _polygons(args: argparse.Namespace) -> "PolygonOptions | None":
-    from sarwater.mapping.polygons import PolygonOptions
+    from sarwater.mapping.options import PolygonOptions
 
     if args.polygons is None:
         if args.min_area or args.simplify:

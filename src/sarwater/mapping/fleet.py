@@ -16,7 +16,8 @@ from distributed.scheduler import KilledWorker
 
 from sarwater.errors import ConfigError, SarwaterError
 from sarwater.mapping.inputs import SceneSource
-from sarwater.mapping.scenes import Draw, MapOptions, MapResult, Say, check_outputs, map_scene
+from sarwater.mapping.options import MapOptions
+from sarwater.mapping.scenes import Draw, MapResult, Say, check_outputs, map_scene
 from sarwater.models.bundle import load_bundle
 from sarwater.prediction import PredictionOptions, Predictor
 from sarwater.progress import step

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from sarwater import __version__
-from sarwater.errors import ConfigError
 from sarwater.files import write_json
 from sarwater.mapping.exclusion import Exclusion
 from sarwater.mapping.inputs import ModelScene, SceneSource
+from sarwater.mapping.options import MapOptions, PolygonOptions
 from sarwater.mapping.outputs import (
     MapRows,
     Tally,
@@ -24,7 +24,6 @@ from sarwater.mapping.outputs import (
     open_map,
     output_paths,
 )
-from sarwater.mapping.polygons import PolygonOptions, water_polygons, write_polygons
 from sarwater.mapping.stac import acquired, map_item
 from sarwater.mapping.work import Work
 from sarwater.normalize import BandStatistics
@@ -41,46 +40,6 @@ _REPLAYED = 512
 
 Draw = Callable[[Thumbnail, Path], None]
 """Draws a thumbnail into a file."""
-
-
-@dataclass(frozen=True)
-class MapOptions:
-    """How scenes are mapped."""
-
-    threshold: float | None = None
-    """Foreground probability from which a pixel is water, 0 ... 1; the model's by default."""
-    overwrite: bool = False
-    """Replace outputs that exist."""
-    adapt: bool = False
-    """Take the statistics of the model's batch norm from each scene before it is mapped (AdaBN)."""
-    probability: str = "uint8"
-    """How probabilities are stored: ``uint8``, in steps of .004 that the file's scale tells, or
-    ``float32``."""
-    polygons: PolygonOptions | None = None
-    """Write water as polygons too."""
-    exclude: tuple[Path, ...] = ()
-    """Rasters whose pixels that are not 0 (layover, shadow, terrain, permanent water) are left out
-    of the map."""
-    exclude_as: str = "nodata"
-    """What excluded pixels become: ``nodata``, or ``class``, a class of their own."""
-
-    def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            ConfigError: all that are out of range or unknown.
-        """
-        wrong = []
-        if self.threshold is not None and not 0 <= self.threshold <= 1:
-            wrong.append(f"threshold: from 0 to 1, found {self.threshold}")
-        for name, value, known in (
-            ("probability", self.probability, ("uint8", "float32")),
-            ("exclude_as", self.exclude_as, ("nodata", "class")),
-        ):
-            if value not in known:
-                wrong.append(f"{name}: {' or '.join(known)}, found '{value}'")
-        if wrong:
-            raise ConfigError("; ".join(wrong))
 
 
 @dataclass(frozen=True)
@@ -228,6 +187,8 @@ class SceneMap:
                     noted = time.monotonic()
 
     def _trace(self, raster: MapRows, path: Path, options: PolygonOptions) -> None:
+        from sarwater.mapping.polygons import water_polygons, write_polygons
+
         def read(row: int, rows: int) -> ByteArray:
             return np.asarray(raster.read(row, rows).classes)
 

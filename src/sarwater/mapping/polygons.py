@@ -13,13 +13,10 @@ import shapely
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from sarwater.errors import ConfigError
 from sarwater.files import output_errors
+from sarwater.mapping.options import FORMATS, PolygonOptions
 from sarwater.raster import outlines, pixel_area
 from sarwater.types import ByteArray, Grid
-
-FORMATS = {"gpkg": "GPKG", "fgb": "FlatGeobuf", "parquet": "GeoParquet"}
-"""Kinds of files by suffix."""
 
 _ROWS = 256
 """Rows that are traced at once."""
@@ -28,33 +25,6 @@ _METRES_A_DEGREE = 111_320.0
 
 ReadClasses = Callable[[int, int], ByteArray]
 """(first row, number of rows) -> class indices [row, col]."""
-
-
-@dataclass(frozen=True)
-class PolygonOptions:
-    """Which water becomes polygons, and how."""
-
-    suffix: str = "gpkg"
-    """One of ``FORMATS``."""
-    min_area: float = 0.0
-    """Square metres (pixels where the scene has no CRS); smaller bodies of water are left out."""
-    simplify: float = 0.0
-    """Metres (pixels) by which a shore may move when its vertices are thinned out."""
-
-    def __post_init__(self) -> None:
-        """Check the values.
-
-        Raises:
-            ConfigError: all that are out of range.
-        """
-        wrong = []
-        if self.suffix not in FORMATS:
-            wrong.append(f"polygons: one of {', '.join(FORMATS)}, found '{self.suffix}'")
-        for name, value in (("min_area", self.min_area), ("simplify", self.simplify)):
-            if not 0 <= value < float("inf"):
-                wrong.append(f"{name}: 0 or more, found {value}")
-        if wrong:
-            raise ConfigError("; ".join(wrong))
 
 
 @dataclass

@@ -12,11 +12,12 @@ from sarwater.errors import ConfigError, OutputExistsError, SarwaterError
 from sarwater.mapping.adapting import adapt_to_scene, describe
 from sarwater.mapping.inputs import SceneSource, open_for_model
 from sarwater.mapping.making import Draw as Draw
-from sarwater.mapping.making import MapOptions as MapOptions
 from sarwater.mapping.making import SceneMap, fingerprint
+from sarwater.mapping.options import MapOptions
 from sarwater.mapping.outputs import output_paths, publish
 from sarwater.mapping.work import work_folder
 from sarwater.prediction import Predictor
+from sarwater.raster import small_cache
 
 _LONGEST = 200
 """Bytes of a scene's name; file systems hold 255 with what is added."""
@@ -103,7 +104,7 @@ def map_scene(
     check_outputs([source], out, options)
     info, title = predictor.info, source.title
     threshold = info.threshold if options.threshold is None else options.threshold
-    with open_for_model(source, predictor) as scene:
+    with small_cache(), open_for_model(source, predictor) as scene:
         for note in scene.notes:
             say(f"{title}: {note}")
         job = SceneMap(source, scene, predictor, threshold, options)

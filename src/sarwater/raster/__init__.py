@@ -6,7 +6,7 @@ products) becomes ``valid`` here, once; behind it there is no NaN.
 
 from sarwater.raster.chips import label_values, read_chip, read_target
 from sarwater.raster.grids import check_same_grid, lonlat_bounds, pixel_area, short_crs
-from sarwater.raster.opening import Header, read_header
+from sarwater.raster.opening import Header, read_header, small_cache
 from sarwater.raster.outlines import outlines
 from sarwater.raster.regridding import OnGrid, on_grid
 from sarwater.raster.rows import Layer, RowRaster, create_rows, opened_rows, write_cog
@@ -34,6 +34,7 @@ __all__ = [
     "read_header",
     "read_target",
     "short_crs",
+    "small_cache",
     "write_cog",
     "write_raster",
 ]

@@ -159,3 +159,15 @@ def opened(path: Path, **options: Any) -> Iterator[Any]:
         dataset = rasterio.open(path, **options)
     with dataset:
         yield dataset
+
+
+_CACHE_MB = 64
+"""For a row of blocks of a wide scene, which two rows of windows read; GDAL's own default is a
+twentieth of the machine's memory."""
+
+
+@contextmanager
+def small_cache() -> Iterator[None]:
+    """Hold few blocks of rasters in memory, as long as they are read and written by rows."""
+    with rasterio.Env(GDAL_CACHEMAX=_CACHE_MB):
+        yield

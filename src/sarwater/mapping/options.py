@@ -1,0 +1,76 @@
+"""How scenes are mapped."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from sarwater.errors import ConfigError
+
+FORMATS = {"gpkg": "GPKG", "fgb": "FlatGeobuf", "parquet": "GeoParquet"}
+"""Kinds of files by suffix."""
+
+
+@dataclass(frozen=True)
+class PolygonOptions:
+    """Which water becomes polygons, and how."""
+
+    suffix: str = "gpkg"
+    """One of ``FORMATS``."""
+    min_area: float = 0.0
+    """Square metres (pixels where the scene has no CRS); smaller bodies of water are left out."""
+    simplify: float = 0.0
+    """Metres (pixels) by which a shore may move when its vertices are thinned out."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ConfigError: all that are out of range.
+        """
+        wrong = []
+        if self.suffix not in FORMATS:
+            wrong.append(f"polygons: one of {', '.join(FORMATS)}, found '{self.suffix}'")
+        for name, value in (("min_area", self.min_area), ("simplify", self.simplify)):
+            if not 0 <= value < float("inf"):
+                wrong.append(f"{name}: 0 or more, found {value}")
+        if wrong:
+            raise ConfigError("; ".join(wrong))
+
+
+@dataclass(frozen=True)
+class MapOptions:
+    """How scenes are mapped."""
+
+    threshold: float | None = None
+    """Foreground probability from which a pixel is water, 0 ... 1; the model's by default."""
+    overwrite: bool = False
+    """Replace outputs that exist."""
+    adapt: bool = False
+    """Take the statistics of the model's batch norm from each scene before it is mapped (AdaBN)."""
+    probability: str = "uint8"
+    """How probabilities are stored: ``uint8``, in steps of .004 that the file's scale tells, or
+    ``float32``."""
+    polygons: PolygonOptions | None = None
+    """Write water as polygons too."""
+    exclude: tuple[Path, ...] = ()
+    """Rasters whose pixels that are not 0 (layover, shadow, terrain, permanent water) are left out
+    of the map."""
+    exclude_as: str = "nodata"
+    """What excluded pixels become: ``nodata``, or ``class``, a class of their own."""
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ConfigError: all that are out of range or unknown.
+        """
+        wrong = []
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            wrong.append(f"threshold: from 0 to 1, found {self.threshold}")
+        for name, value, known in (
+            ("probability", self.probability, ("uint8", "float32")),
+            ("exclude_as", self.exclude_as, ("nodata", "class")),
+        ):
+            if value not in known:
+                wrong.append(f"{name}: {' or '.join(known)}, found '{value}'")
+        if wrong:
+            raise ConfigError("; ".join(wrong))
