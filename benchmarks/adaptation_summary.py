@@ -17,6 +17,10 @@ Row = dict[str, Any]
 SOURCE_ONLY, ORACLE, THRESHOLD = "source_only", "oracle", "threshold"
 """``threshold`` is the source-only network at the threshold that was chosen without labels."""
 
+RECOMMENDED = "recommended"
+"""The method that is put forward, or the source-only model where that one agrees more with itself
+under a mirror and a decibel of gain: the choice of `sarwater adapt`, made without labels."""
+
 SMALLEST_GAP = 0.03
 """Gap in F1 below which no share of it is given."""
 
@@ -58,6 +62,7 @@ def summarize(rows: list[Row], best: str) -> dict[str, Any]:
     pairs: dict[str, Any] = {}
     for name in dict.fromkeys(row["pair"] for row in rows):
         of_pair = [row for row in rows if row["pair"] == name]
+        of_pair += list(_recommended(of_pair, best))
         found = {method: _method(of_pair, method) for method in _methods(of_pair)}
         gap = found[ORACLE].get("difference") if ORACLE in found else None
         if gap is not None and gap >= SMALLEST_GAP:
@@ -66,13 +71,29 @@ def summarize(rows: list[Row], best: str) -> dict[str, Any]:
                     one["gap_recovered"] = round(one["difference"] / gap, 3)
         pairs[name] = {
             "gap": gap,
-            "gap_recovered": found.get(best, {}).get("gap_recovered"),
-            "difference": found.get(best, {}).get("difference"),
+            "gap_recovered": found.get(RECOMMENDED, {}).get("gap_recovered"),
+            "difference": found.get(RECOMMENDED, {}).get("difference"),
             "methods": found,
             "thresholds": _thresholds(of_pair),
-            "signals": _signals(of_pair),
+            "signals": _signals([row for row in of_pair if row["method"] != RECOMMENDED]),
         }
     return {"best": best, "runs": len(rows), "pairs": pairs, "tversky": _tversky(rows)}
+
+
+def _recommended(rows: list[Row], best: str) -> Iterator[Row]:
+    """Yield for each seed the row of the model that would be taken."""
+
+    def steadiness(row: Row) -> float:
+        return sum(row["signals"][f"agreement_{name}"] for name in ("flip", "gain"))
+
+    for row in _runs(rows, best):
+        for plain in _runs(rows, SOURCE_ONLY):
+            if plain["seed"] == row["seed"]:
+                taken = row
+                if steadiness(plain) > steadiness(row):
+                    points = {**plain["points"], "chosen": plain["points"]["source"]}
+                    taken = {**plain, "points": points}
+                yield {**taken, "method": RECOMMENDED}
 
 
 def print_tables(rows: list[Row], best: str) -> None:

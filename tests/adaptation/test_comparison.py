@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from sarwater.adaptation.comparison import Side, SideBySide, warnings
+from sarwater.adaptation.comparison import Side, SideBySide, recommended, warnings
 from sarwater.normalize import BandStatistics
 from sarwater.types import IGNORE, BoolArray, Chip, FloatArray, Grid, Units
 
@@ -96,6 +96,25 @@ def signals(**adapted: float | None) -> dict[str, Any]:
         "overlap": 0.8,
         "disagreement": 0.05,
     }
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ((0.8, 0.8), (0.9, 0.8), "adapted"),
+        ((0.8, 0.8), (0.9, 0.6), "source_only"),
+        ((0.8, 0.8), (0.8, 0.8), "adapted"),
+        ((0.8, None), (0.7, None), "source_only"),
+        ((0.8, 0.8), (0.7, None), "source_only"),
+        ((None, None), (None, 0.4), "adapted"),
+    ],
+)
+def test_the_model_that_agrees_more_with_itself_is_recommended(
+    before: tuple[float | None, ...], after: tuple[float | None, ...], expected: str
+) -> None:
+    names = ("agreement_flips", "agreement_gain")
+    sides = [dict(zip(names, values, strict=True)) for values in (before, after)]
+    assert recommended({"source_only": sides[0], "adapted": sides[1]}) == expected
 
 
 def test_each_warning_has_its_sign() -> None:

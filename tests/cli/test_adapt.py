@@ -141,9 +141,15 @@ def test_the_report_says_what_can_be_said_without_labels(case: Case) -> None:
         "pixels",
         "overlap",
         "disagreement",
+        "recommended",
         "warnings",
         "history",
     }
+    steadiness = {
+        name: found[name]["agreement_flips"] + found[name]["agreement_gain"]
+        for name in ("source_only", "adapted")
+    }
+    assert found["recommended"] == max(steadiness, key=lambda name: steadiness[name])
     assert found["methods"] == METHODS
     assert found["domains"] == {"source": ["lakes"], "target": ["delta"]}
     assert found["pixels"] == 6 * (64 * 64 - 9)

@@ -126,7 +126,11 @@ def _print(found: dict[str, Any], out: Path, *, as_json: bool) -> None:
     recovered = found.get("scores", {}).get("gap_recovered")
     if recovered is not None:
         print(f"of the gap between source only and oracle {recovered:.0%} is recovered")
-    print(f"model: {out / 'adapted' / 'model.safetensors'}")
+    if found["recommended"] == "adapted":
+        print("the adapted model is recommended: its map agrees more with itself than before")
+    else:
+        print("the source-only model is recommended: its map agrees more with itself")
+    print(f"model: {out / found['recommended'] / 'model.safetensors'}")
 
 
 def _three(value: float | None) -> str:

@@ -180,6 +180,8 @@ def _adaptation(path: Path, result: Any) -> Section:
             )
     if scores.get("gap_recovered") is not None:
         facts.append(("recovered of the gap to the oracle", f"{scores['gap_recovered']:.0%}"))
+    if "recommended" in result:  # reports of earlier versions have none
+        facts.append(("recommended model", result["recommended"].replace("_", " ")))
     return Section(
         "adaptation",
         f"Adaptation: {path.parent.name}",

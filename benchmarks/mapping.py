@@ -1,0 +1,352 @@
+"""How fast whole scenes are mapped, beside what others do with the same network and scene.
+
+command:  python benchmarks/mapping.py [--quick] [--scene FILE] [--model FILE] [--json FILE]
+          [--repeats 3] [--only NAME,..]
+hardware: two CPU cores; --quick ends within ten minutes. Nothing else should run
+result:   benchmarks/results/mapping.json: a row a contender and repeat, and a summary
+
+Each contender runs in a process of its own and begins with the scene's file. `bare` is the engine
+alone on patches that lie in memory; `eager` is the loop that one writes first; `monai` is
+`sliding_window_inference`, which needs MONAI (`pip install monai`; passed over where it is not
+there). All windows are 512 px with an overlap of 64.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+RESULTS = Path(__file__).parent / "results" / "mapping.json"
+PATCH, OVERLAP = 512, 64
+SIDES = {"quick": (3072, 3072), "scene": (9216, 11264), "large": (17000, 25000)}
+
+CONTENDERS = {
+    "ours openvino bfloat16": ("ours", "openvino", "bfloat16"),
+    "ours openvino float32": ("ours", "openvino", "float32"),
+    "ours torch float32": ("ours", "torch", "float32"),
+    "ours torch bfloat16": ("ours", "torch", "bfloat16"),
+    "bare openvino bfloat16": ("bare", "openvino", "bfloat16"),
+    "bare openvino float32": ("bare", "openvino", "float32"),
+    "eager float32": ("eager", "", "float32"),
+    "eager bfloat16": ("eager", "", "bfloat16"),
+    "monai float32": ("monai", "", "float32"),
+    "monai bfloat16": ("monai", "", "bfloat16"),
+}
+REFERENCE = "ours torch float32"
+
+
+def make_model(path: Path) -> None:
+    """Save the default network with random weights; its batch norm has seen noise."""
+    import torch
+
+    from sarwater.models.architecture import Architecture
+    from sarwater.models.bundle import Bundle, ModelInfo, save_bundle
+    from sarwater.models.segmenter import Segmenter
+    from sarwater.normalize import BandStatistics, Normalization, Normalizer
+    from sarwater.types import Units
+
+    torch.manual_seed(0)
+    network = Segmenter(Architecture(), 2, 2).train()
+    with torch.no_grad():
+        for _ in range(5):
+            network(torch.randn(4, 2, 256, 256))
+    known = BandStatistics((105.0, 95.0), (45.0, 40.0), 1)
+    info = ModelInfo(
+        version="benchmark",
+        classes=("land", "water"),
+        bands=("VV", "VH"),
+        units=Units.BYTE,
+        normalization=Normalizer(Normalization.DATASET, Units.BYTE, known),
+        patch_size=PATCH,
+        architecture=Architecture(),
+    )
+    save_bundle(path, Bundle(info, network.state_dict()))
+
+
+def make_scene(path: Path, height: int, width: int) -> None:
+    """Write rivers and fields under speckle as two bands of bytes, blocks of 512, deflate."""
+    import rasterio
+    from scipy import ndimage
+
+    random, side = np.random.default_rng(0), 2048
+    smooth = ndimage.gaussian_filter(random.normal(size=(side, side)), 12, mode="wrap")
+    water = smooth > np.quantile(smooth, 0.9)
+    level = np.stack([np.where(water, 60.0, 130.0), np.where(water, 45.0, 115.0)])
+    field = ndimage.gaussian_filter(random.normal(size=(side, side)), 30, mode="wrap")
+    level += 15 * field / field.std()
+    profile = {
+        "driver": "GTiff",
+        "height": height,
+        "width": width,
+        "count": 2,
+        "dtype": "uint8",
+        "nodata": 255,
+        "tiled": True,
+        "blockxsize": 512,
+        "blockysize": 512,
+        "compress": "deflate",
+        "zlevel": 1,
+        "crs": "EPSG:32646",
+        "transform": rasterio.Affine(10, 0, 300_000, 0, -10, 2_700_000),
+    }
+    with rasterio.open(path, "w", **profile) as dataset:
+        dataset.descriptions = ("VV", "VH")
+        for row in range(0, height, 512):
+            rows = min(512, height - row)
+            lines = (row + np.arange(rows)) % side
+            wide = np.take(level[:, lines], np.arange(width) % side, axis=2)
+            speckle = 10 * np.log10(random.gamma(4, 1 / 4, wide.shape)) * 255 / 30
+            image = np.clip(wide + speckle, 0, 254).astype(np.uint8)
+            dataset.write(image, window=rasterio.windows.Window(0, row, width, rows))
+
+
+def window_pixels(height: int, width: int) -> int:
+    """Return the pixels of all windows over a scene, overlap counted twice."""
+    from sarwater.tiling import window_starts
+
+    windows = len(window_starts(height, PATCH, OVERLAP)) * len(window_starts(width, PATCH, OVERLAP))
+    return windows * PATCH * PATCH
+
+
+def run_ours(scene: Path, model: Path, engine: str, precision: str, out: Path) -> float:
+    """Map the scene, from its file to finished files."""
+    from sarwater.mapping.inputs import SceneSource
+    from sarwater.mapping.scenes import map_scene
+    from sarwater.models.bundle import load_bundle
+    from sarwater.prediction import PredictionOptions, Predictor
+
+    options = PredictionOptions(engine=engine, precision=precision, device="cpu", overlap=OVERLAP)
+    predictor = Predictor(load_bundle(model), options)
+    begin = time.perf_counter()
+    map_scene(SceneSource((scene,)), predictor, out, say=lambda _: None)
+    return time.perf_counter() - begin
+
+
+def run_bare(scene: Path, model: Path, engine: str, precision: str, _: Path) -> float:
+    """Run the engine alone on as many patches, at most two hundred of which are measured."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    import rasterio
+
+    from sarwater.engines import engine_for
+    from sarwater.models.bundle import load_bundle
+
+    runner = engine_for(load_bundle(model), engine=engine, device="cpu", precision=precision)
+    patches = [
+        np.random.default_rng(i).normal(size=(1, 2, PATCH, PATCH)).astype(np.float32)
+        for i in range(8)
+    ]
+    with rasterio.open(scene) as dataset:
+        wanted = window_pixels(dataset.height, dataset.width) // PATCH**2
+    count = min(wanted, 200)
+    with ThreadPoolExecutor(runner.parallel) as pool:
+        list(pool.map(runner.predict, patches))
+        begin = time.perf_counter()
+        for _done in pool.map(lambda i: runner.predict(patches[i % 8]).size, range(count)):
+            pass
+    return (time.perf_counter() - begin) * wanted / count
+
+
+def network_and_image(scene: Path, model: Path) -> tuple[Any, Any, Any]:
+    """Return the network, the normalized image [1, 2, row, col] and the file's profile."""
+    import rasterio
+    import torch
+
+    from sarwater.models.bundle import load_bundle
+
+    bundle = load_bundle(model)
+    known = bundle.info.normalization.statistics
+    assert known is not None
+    with rasterio.open(scene) as dataset:
+        image, profile = dataset.read().astype(np.float32), dataset.profile
+    image -= np.float32(known.mean)[:, None, None]
+    image /= np.float32(known.std)[:, None, None]
+    return bundle.build(), torch.from_numpy(image)[None], profile
+
+
+def save_plain(water: Any, profile: Any, out: Path) -> None:
+    """Write a mask and a probability, as one does at the end of such a loop."""
+    import rasterio
+
+    out.mkdir()
+    plain = profile | {"count": 1, "nodata": None}
+    with rasterio.open(out / "scene_water.tif", "w", **plain) as dataset:
+        dataset.write((water >= 0.5).astype(np.uint8), 1)
+    with rasterio.open(out / "scene_probability.tif", "w", **plain | {"dtype": "float32"}) as file:
+        file.write(water.astype(np.float32), 1)
+
+
+def run_eager(scene: Path, model: Path, _: str, precision: str, out: Path) -> float:
+    """Window by window, averaged where windows overlap: the loop that one writes first."""
+    import torch
+
+    from sarwater.tiling import window_starts
+
+    begin = time.perf_counter()
+    network, image, profile = network_and_image(scene, model)
+    height, width = image.shape[-2:]
+    sums, weights = torch.zeros(height, width), torch.zeros(height, width)
+    reduced = precision == "bfloat16"
+    if reduced:
+        network = network.to(memory_format=torch.channels_last)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=reduced):
+        for row in window_starts(height, PATCH, OVERLAP):
+            for col in window_starts(width, PATCH, OVERLAP):
+                part = image[..., row : row + PATCH, col : col + PATCH]
+                if reduced:
+                    part = part.contiguous(memory_format=torch.channels_last)
+                water = network(part).float().softmax(1)[0, 1]
+                sums[row : row + PATCH, col : col + PATCH] += water
+                weights[row : row + PATCH, col : col + PATCH] += 1
+    save_plain((sums / weights).numpy(), profile, out)
+    return time.perf_counter() - begin
+
+
+def run_monai(scene: Path, model: Path, _: str, precision: str, out: Path) -> float:
+    """MONAI's sliding window inference, four windows at a time, blended by constants."""
+    import torch
+    from monai.inferers import sliding_window_inference
+
+    begin = time.perf_counter()
+    network, image, profile = network_and_image(scene, model)
+    reduced = precision == "bfloat16"
+    if reduced:
+        network = network.to(memory_format=torch.channels_last)
+        image = image.contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=reduced):
+        found = sliding_window_inference(
+            image, (PATCH, PATCH), 4, lambda x: network(x).float().softmax(1), OVERLAP / PATCH
+        )
+    save_plain(found[0, 1].float().numpy(), profile, out)
+    return time.perf_counter() - begin
+
+
+RUNNERS = {"ours": run_ours, "bare": run_bare, "eager": run_eager, "monai": run_monai}
+
+
+def run_one(name: str, scene: Path, model: Path, out: Path) -> dict[str, Any]:
+    """Run one contender, in this process."""
+    import warnings
+
+    warnings.simplefilter("ignore")
+    kind, engine, precision = CONTENDERS[name]
+    seconds = RUNNERS[kind](scene, model, engine, precision, out)
+    # Maximum resident set in kilobytes on Linux, in bytes on macOS.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"seconds": seconds, "peak_rss_gb": peak / (1e9 if sys.platform == "darwin" else 1e6)}
+
+
+def agreement(one: Path, other: Path) -> float:
+    """Return the share of pixels whose class agrees."""
+    import rasterio
+
+    with rasterio.open(one) as first, rasterio.open(other) as second:
+        return float((first.read(1) == second.read(1)).mean())
+
+
+def summarize(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return medians a contender, and the ratios that matter."""
+    median = {
+        name: statistics.median(row["mpx_per_s"] for row in rows if row["name"] == name)
+        for name in {row["name"] for row in rows}
+    }
+    best = median.get("ours openvino bfloat16")
+    peak = [row["peak_rss_gb"] for row in rows if row["name"] == "ours openvino bfloat16"]
+
+    def ratio(other: str) -> float | None:
+        return round(best / median[other], 3) if best and other in median else None
+
+    return {
+        "mpx_per_s": {name: round(rate, 3) for name, rate in sorted(median.items())},
+        "ratio_to_fastest_peer": ratio("monai float32"),
+        "ratio_to_fastest_peer_bf16": ratio("monai bfloat16"),
+        "ratio_to_eager_loop": ratio("eager float32"),
+        "ratio_to_eager_loop_bf16": ratio("eager bfloat16"),
+        "share_of_bare_engine": ratio("bare openvino bfloat16"),
+        "peak_rss_gb": round(max(peak), 3) if peak else None,
+    }
+
+
+def main() -> None:
+    """Run the contenders one after the other, in turns."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a scene of 3072 x 3072 px")
+    parser.add_argument("--large", action="store_true", help="17000 x 25000 px; ours and bare")
+    parser.add_argument("--scene", type=Path, help="in place of a simulated one: VV, VH as bytes")
+    parser.add_argument("--model", type=Path, help="in place of random weights")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--only", help="contenders, by commas")
+    parser.add_argument("--json", type=Path, default=RESULTS)
+    parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.one:
+        name, *paths = args.one
+        print(json.dumps(run_one(name, *map(Path, paths))))
+        return
+    import rasterio
+
+    size = "quick" if args.quick else "large" if args.large else "scene"
+    chosen = args.only.split(",") if args.only else list(CONTENDERS)
+    if args.large and not args.only:
+        chosen = [name for name in chosen if "openvino bfloat16" in name]
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        scene, model = args.scene or work / "scene.tif", args.model or work / "model.safetensors"
+        if args.scene is None:
+            make_scene(scene, *SIDES[size])
+        if args.model is None:
+            make_model(model)
+        with rasterio.open(scene) as dataset:
+            height, width = dataset.shape
+        pixels, rows, masks = window_pixels(height, width), [], {}
+        for repeat in range(args.repeats):
+            for name in chosen:
+                out = work / f"{name}-{repeat}".replace(" ", "_")
+                command = [sys.executable, __file__, "--one", name, *map(str, (scene, model, out))]
+                done = subprocess.run(command, capture_output=True, text=True)
+                if done.returncode:
+                    print(f"{name} was passed over: {done.stderr.splitlines()[-1]}", flush=True)
+                    chosen = [one for one in chosen if one != name]
+                    continue
+                row = {"name": name, "repeat": repeat, **json.loads(done.stdout.splitlines()[-1])}
+                row["mpx_per_s"] = pixels / row["seconds"] / 1e6
+                rows.append(row)
+                found = sorted(out.glob("*_water.tif")) if out.exists() else []
+                masks |= {name: found[0]} if found else {}
+                print(
+                    f"{name}: {row['mpx_per_s']:.2f} Mpx/s, {row['peak_rss_gb']:.2f} GB", flush=True
+                )
+        same = {
+            name: round(agreement(mask, masks[REFERENCE]), 6)
+            for name, mask in masks.items()
+            if REFERENCE in masks
+        }
+    result = {
+        "summary": summarize(rows),
+        "agreement_with_torch_float32": same,
+        "scene": {"height": height, "width": width, "window_pixels": pixels},
+        "machine": {
+            "processor": platform.processor() or platform.machine(),
+            "cores": os.cpu_count(),
+            "python": platform.python_version(),
+        },
+        "runs": rows,
+    }
+    args.json.parent.mkdir(exist_ok=True)
+    known = json.loads(args.json.read_text()) if args.json.exists() else {}
+    args.json.write_text(json.dumps(known | {size: result}, indent=1) + "\n")
+    print(json.dumps(result["summary"], indent=2))
+
+
+if __name__ == "__main__":
+    main()
