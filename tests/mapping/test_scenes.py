@@ -197,6 +197,10 @@ def test_the_summary_is_written(make_tif: TifMaker, mapped: Mapped, out: Path) -
     assert sorted(path.name for path in out.iterdir()) == sorted(summary["outputs"])
     assert summary["threshold"] == 0.4
     assert summary["area_unit"] == "km2"
+    assets = json.loads((out / "s_item.json").read_text())["assets"]
+    assert {one["href"] for one in assets.values()} == {
+        f"./{path.name}" for path in out.iterdir() if path.name != "s_item.json"
+    }
 
 
 def test_a_scene_without_a_crs_is_mapped_with_areas_in_pixels(

@@ -142,7 +142,8 @@ class SceneMap:
         seconds = round(time.perf_counter() - begin, 3)
         summary = self._summary(tally) | {"seconds": seconds}
         when = self.source.when or acquired([file.name for file in self.source.files])
-        item = map_item(name, grid, there, self.tags, summary, when)
+        assets = there | {"summary": made["summary"]}
+        item = map_item(name, grid, assets, self.tags, summary, when)
         write_json(made["item"], item)
         names = [path.name for path in (*there.values(), made["item"], made["summary"])]
         write_json(made["summary"], summary | {"outputs": names})
