@@ -303,7 +303,8 @@ def test_a_given_model_is_where_adapting_begins(
     assert names_in(begun) == {"model.safetensors"}
     assert (begun / "model.safetensors").read_bytes() == case.oracle.read_bytes()
     printed = capsys.readouterr().out
-    assert printed.endswith(f"model: {out / 'adapted' / 'model.safetensors'}\n")
+    chosen = report_of(out)["recommended"]
+    assert printed.endswith(f"model: {out / chosen / 'model.safetensors'}\n")
     # Its statistics are the target's, 3 dB above those of the source's table.
     called = np.concatenate([called for called, _ in water_maps(case, case.oracle)])
     found = report_of(out)["source_only"]["water_share"]
