@@ -11,8 +11,10 @@ import numpy as np
 import pyproj
 import shapely
 from numpy.typing import NDArray
+from pyogrio.errors import DataLayerError, DataSourceError, FeatureError, GeometryError
 from scipy import ndimage
 
+from sarwater.errors import OutputError
 from sarwater.files import output_errors
 from sarwater.mapping.options import FORMATS, PolygonOptions
 from sarwater.raster import outlines, pixel_area
@@ -212,11 +214,17 @@ def write_polygons(path: Path, frame: geopandas.GeoDataFrame) -> None:
             return
         if frame.crs is None:  # said already, when the scene was opened
             warnings.filterwarnings("ignore", message="'crs' was not provided")
-        frame.to_file(
-            path,
-            driver=FORMATS[path.suffix[1:]],
-            engine="pyogrio",
-            geometry_type="MultiPolygon",
-            promote_to_multi=True,
-            layer="water" if path.suffix == ".gpkg" else None,
-        )
+        try:
+            frame.to_file(
+                path,
+                driver=FORMATS[path.suffix[1:]],
+                engine="pyogrio",
+                geometry_type="MultiPolygon",
+                promote_to_multi=True,
+                layer="water" if path.suffix == ".gpkg" else None,
+            )
+        except (DataSourceError, DataLayerError, FeatureError, GeometryError) as error:
+            raise OutputError(
+                f"cannot write {path}: {error}; is there room on the disk? Make some, or name "
+                "another place"
+            ) from error

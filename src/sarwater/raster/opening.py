@@ -11,6 +11,7 @@ from typing import Any
 
 import rasterio
 from affine import Affine
+from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from sarwater.errors import OutputError, RasterError
@@ -113,7 +114,7 @@ def reading(path: Path) -> Iterator[None]:
     with _quiet:
         try:
             yield
-        except RasterioError as error:
+        except (RasterioError, CPLE_BaseError) as error:
             cause = error.__cause__ or error
             raise RasterError(
                 f"cannot read {path}: {cause}; the file may be truncated, or not a raster"
@@ -130,7 +131,7 @@ def writing(path: Path) -> Iterator[None]:
     with _quiet:
         try:
             yield
-        except RasterioError as error:
+        except (RasterioError, CPLE_BaseError) as error:
             cause = error.__cause__ or error
             raise OutputError(
                 f"cannot write {path}: {cause}; is there room on the disk? Make some, or name "

@@ -12,7 +12,7 @@ import rasterio
 import rasterio.shutil
 from rasterio.enums import Resampling
 
-from sarwater.errors import OutputError
+from sarwater.errors import OutputError, RasterError
 from sarwater.files import output_errors
 from sarwater.raster.opening import opened, writing
 from sarwater.types import AnyArray, Grid
@@ -208,20 +208,29 @@ def _build_overviews(rows: Path, layer: Layer) -> None:
 
 def _check_whole(path: Path) -> None:
     """Compare where blocks lie with where the file ends: on a full disk GDAL says nothing."""
-    size = path.stat().st_size
+    try:
+        is_whole = _last_byte(path) <= path.stat().st_size
+    except RasterError:
+        is_whole = False
+    if not is_whole:
+        raise OutputError(
+            f"cannot write {path}: what arrived on the disk is not whole; is there room on it? "
+            "Make some, or name another place"
+        )
+
+
+def _last_byte(path: Path) -> int:
+    """Return where the last block of a file ends, overviews included."""
+    last = 0
     with opened(path) as dataset:
         levels = len(dataset.overviews(1))
     for level in range(-1, levels):
         options = {} if level < 0 else {"overview_level": level}
         with opened(path, **options) as dataset:
             for (row, col), _ in dataset.block_windows(1):
-                where = f"{col}_{row}"
                 start, length = (
-                    int(dataset.get_tag_item(f"BLOCK_{what}_{where}", "TIFF", bidx=1) or 0)
+                    int(dataset.get_tag_item(f"BLOCK_{what}_{col}_{row}", "TIFF", bidx=1) or 0)
                     for what in ("OFFSET", "SIZE")
                 )
-                if start + length > size:
-                    raise OutputError(
-                        f"cannot write {path}: what arrived on the disk is not whole; is there "
-                        "room on it? Make some, or name another place"
-                    )
+                last = max(last, start + length)
+    return last
