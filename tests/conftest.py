@@ -1,8 +1,10 @@
 """What several tests need: real data where it is, and small rasters of every kind."""
 
 import os
+import resource
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -131,3 +133,14 @@ def make_record() -> RecordMaker:
         return ChipRecord(**{**cells, **changes})
 
     return make
+
+
+@contextmanager
+def small_disk(size: int) -> Iterator[None]:
+    """Let files grow to so many bytes only, which to GDAL is the same as a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:  # at once: pytest itself may be writing into a file
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -1,10 +1,8 @@
 import re
-import resource
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +28,7 @@ from sarwater.raster import (
     write_raster,
 )
 from sarwater.types import IGNORE, AnyArray, BoolArray, Grid, Units
-from tests.conftest import CRS, PLACE, RecordMaker, TifMaker
+from tests.conftest import CRS, PLACE, RecordMaker, TifMaker, small_disk
 
 PngMaker = Callable[[str, AnyArray], Path]
 
@@ -498,17 +496,6 @@ def test_names_that_no_raster_can_have(name: str, tmp_path: Path) -> None:
 def test_a_folder_is_no_raster(tmp_path: Path) -> None:
     with pytest.raises(RasterError, match="it is a folder"):
         read_header(tmp_path)
-
-
-@contextmanager
-def small_disk(size: int) -> Iterator[None]:
-    """Let files grow to so many bytes only, which to GDAL is the same as a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:  # at once: pytest itself may be writing into a file
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("room", [1000, 70_000, 200_000, 1_000_000])

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from sarwater.errors import ConfigError, ModelError
-from sarwater.stitching import Strip, Windows, predict_strips
+from sarwater.stitching import Strip, Windows, predict_strips, weigh
 from sarwater.tiling import blend_weights, window_starts
 from sarwater.types import AnyArray, BoolArray, FloatArray
 from tests.tiny_models import FakeEngine, PointwiseEngine, SmoothEngine, engine
@@ -199,3 +200,41 @@ def test_windows_name_all_that_is_wrong() -> None:
         Windows(16, 16, 0)
     with pytest.raises(ConfigError, match="patch_size: at least 1"):
         Windows(0, 0)
+
+
+@pytest.mark.parametrize("overlap", [0, 4, 11])
+def test_strips_from_any_beginning_are_bitwise_those_of_the_whole(overlap: int) -> None:
+    image, seen = noise(60, 30), np.ones((60, 30), np.bool_)
+
+    def from_row(begin: int) -> list[Strip]:
+        return list(
+            predict_strips(
+                lambda row, rows: (image[:, row : row + rows], seen[row : row + rows]),
+                (60, 30),
+                SmoothEngine(),
+                Windows(16, overlap, 2),
+                begin=begin,
+            )
+        )
+
+    parts = from_row(0)
+    for number, part in enumerate(parts):
+        again = from_row(part.row)
+        assert [one.row for one in again] == [one.row for one in parts[number:]]
+        np.testing.assert_array_equal(whole(again), whole(parts)[:, part.row :])
+    assert from_row(60) == []
+    with pytest.raises(ConfigError, match="no strip of these windows begins at row 1"):
+        from_row(1)
+
+
+@given(
+    arrays(np.float32, 9, elements=st.sampled_from([0.25, 0.5, 1.0])),
+    arrays(np.float32, 7, elements=st.sampled_from([0.25, 0.5, 1.0])),
+)
+def test_weights_are_multiplied_wherever_they_are_not_one(
+    down: FloatArray, across: FloatArray
+) -> None:
+    values = np.random.default_rng(0).random((2, 9, 7)).astype(np.float32)
+    expected = values * (down[:, None] * across)
+    weigh(values, down, across)
+    np.testing.assert_allclose(values, expected, rtol=1e-6)

@@ -139,12 +139,11 @@ def weigh(values: FloatArray, down: FloatArray, across: FloatArray) -> None:
     Most weights are 1, and cost nothing.
     """
     for weights, view in ((down[:, None], values), (across[:, None], values.transpose(0, 2, 1))):
-        others = np.flatnonzero(weights[:, 0] != 1)
-        if others.size:
-            inner = np.flatnonzero(weights[:, 0] == 1)
-            first, last = (inner[0], inner[-1] + 1) if inner.size else (len(weights), len(weights))
-            view[:, :first] *= weights[:first]
-            view[:, last:] *= weights[last:]
+        ones = np.flatnonzero(weights[:, 0] == 1)
+        is_run = ones.size > 0 and ones[-1] - ones[0] + 1 == ones.size
+        first, last = (ones[0], ones[-1] + 1) if is_run else (len(weights), len(weights))
+        view[:, :first] *= weights[:first]
+        view[:, last:] *= weights[last:]
 
 
 @dataclass(frozen=True, eq=False)
