@@ -10,6 +10,7 @@ import rasterio
 import torch
 
 from sarwater.adaptation.batch_norm import adapted_bundle
+from sarwater.errors import OutputExistsError
 from sarwater.mapping.adapting import compare_water, describe
 from sarwater.mapping.inputs import SceneSource, open_for_model
 from sarwater.mapping.options import MapOptions
@@ -140,3 +141,13 @@ def test_windows_with_data_are_preferred(make_tif: TifMaker) -> None:
         few = opened.sample(PATCH, 1)
     assert sorted(float(valid.mean()) for _, valid in windows) == [20 / 32, 20 / 32, 1.0]
     assert len(few) == 1
+
+
+def test_an_adapted_map_is_known_again(make_tif: TifMaker, tmp_path: Path) -> None:
+    file = make_tif("a.tif", scene(), crs=CRS, bands=("VV", "VH"))
+    first, _, _ = mapped(file, tmp_path, adapt=True)
+    again, _, said = mapped(file, tmp_path, adapt=True)
+    assert again == first
+    assert said[-1] == "a: is mapped already, with the same settings"
+    with pytest.raises(OutputExistsError, match="from other settings"):
+        mapped(file, tmp_path, adapt=False)

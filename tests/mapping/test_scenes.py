@@ -502,3 +502,12 @@ def test_a_killed_map_goes_on_and_ends_in_the_same_bytes(
         for folder in (out, tmp_path / "whole")
     ]
     assert counts[0] == counts[1]
+
+
+def test_a_file_to_leave_out_that_is_not_there_is_named_before_any_work(
+    make_tif: TifMaker, mapped: Mapped, out: Path, tmp_path: Path
+) -> None:
+    file = make_tif("s.tif", decibels(), crs=CRS, bands=BANDS)
+    with pytest.raises(ConfigError, match=r"no file .*gone\.tif .*--exclude"):
+        mapped(file, options={"exclude": (tmp_path / "gone.tif",)})
+    assert not out.exists()

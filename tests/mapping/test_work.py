@@ -37,9 +37,10 @@ def test_other_settings_begin_anew(tmp_path: Path, changed: dict[str, Any]) -> N
         assert not (work.folder / "rows.tif").exists()
 
 
-def test_a_damaged_note_begins_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ['{"settings": ', "[]", "{}"])
+def test_a_damaged_note_begins_anew(text: str, tmp_path: Path) -> None:
     interrupted(tmp_path)
-    (tmp_path / ".mapping-a" / "state.json").write_text('{"settings": ')
+    (tmp_path / ".mapping-a" / "state.json").write_text(text)
     with work_folder(tmp_path, "a", SETTINGS) as work:
         assert work.rows == 0
         assert not (work.folder / "rows.tif").exists()

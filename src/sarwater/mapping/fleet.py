@@ -117,8 +117,7 @@ def map_fleet(
                 out.resolve(),
                 _absolute_options(options),
                 draw,
-                key=f"{source.title}-{index}",
-                pure=False,
+                pure=False,  # a key of its own: others may map scenes of that name on the cluster
             ): index
             for index, source in enumerate(sources)
         }

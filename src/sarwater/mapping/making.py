@@ -111,11 +111,11 @@ class SceneMap:
             "polygons": asdict(chosen.polygons) if chosen.polygons else None,
         }
 
-    def make(self, work: Work, draw: Draw | None) -> dict[str, Path]:
-        """Make the map's files, all but the summary, in the folder aside, or go on with it.
+    def make(self, work: Work, draw: Draw | None) -> tuple[dict[str, Path], dict[str, Any]]:
+        """Make the map's files in the folder aside, or go on with them.
 
         Returns:
-            The files by kind, and the summary's content under its path.
+            The files by kind, and the content of the summary.
 
         Raises:
             RasterError: a file cannot be read.
@@ -146,8 +146,9 @@ class SceneMap:
         item = map_item(name, grid, assets, self.tags, summary, when)
         write_json(made["item"], item)
         names = [path.name for path in (*there.values(), made["item"], made["summary"])]
-        write_json(made["summary"], summary | {"outputs": names})
-        return {kind: path for kind, path in made.items() if path.exists()}
+        summary["outputs"] = names
+        write_json(made["summary"], summary)
+        return assets | {"item": made["item"]}, summary
 
     def _replay(self, raster: MapRows, done: int, tally: Tally, look: Thumbnail) -> None:
         """Count and thin out what an earlier call has mapped."""

@@ -120,8 +120,7 @@ def map_scene(
         with work_folder(out, title, job.settings) as work:
             if work.rows:
                 say(f"{title}: goes on at row {work.rows} of {scene.grid.height}")
-            made = job.make(work, draw)
-            summary: dict[str, Any] = json.loads(made["summary"].read_text())
+            made, summary = job.make(work, draw)
             publish(made, _paths(out, title, options), overwrite=options.overwrite)
     return summary
 
@@ -159,7 +158,7 @@ def check_outputs(sources: Sequence[SceneSource], out: Path, options: MapOptions
 
     Raises:
         ConfigError: two scenes have the same name, a name is no file name, or an output would
-            replace a scene's own file.
+            replace a scene's own file; or a file of pixels to leave out is not there.
         OutputExistsError: a folder is in the place of an output.
     """
     titles = [source.title for source in sources]
@@ -184,6 +183,9 @@ def check_outputs(sources: Sequence[SceneSource], out: Path, options: MapOptions
             f"{', '.join(own)} would be replaced by a map, but is a scene that is to be read; "
             "name another folder"
         )
+    gone = [str(file) for file in options.exclude if not file.is_file()]
+    if gone:
+        raise ConfigError(f"there is no file {', '.join(gone)} of pixels to leave out (--exclude)")
     folders = [str(path) for path in paths if path.is_dir()]
     if folders:
         raise OutputExistsError(

@@ -48,9 +48,9 @@ class Work:
     def _known_rows(self) -> int:
         try:
             state = json.loads((self.folder / _STATE).read_text())
-        except (OSError, ValueError):  # begun, and killed before anything was noted
+            return int(state["rows"]) if state["settings"] == self._settings else 0
+        except (OSError, ValueError, KeyError, TypeError):  # killed before anything was noted
             return 0
-        return int(state["rows"]) if state["settings"] == self._settings else 0
 
 
 @contextmanager
