@@ -134,8 +134,12 @@ class Normalizer:
                 )
             mean = np.asarray(statistics.mean, np.float32)[:, None, None]
             std = np.maximum(np.asarray(statistics.std, np.float32), _SMALLEST_STD)
-            scaled = (image - mean) / std[:, None, None]
-        return np.where(valid, scaled, np.float32(0)).astype(np.float32, copy=False)
+            scaled = np.subtract(image, mean, dtype=np.float32)
+            scaled /= std[:, None, None]
+        scaled = scaled.astype(np.float32, copy=False)
+        if not valid.all():
+            scaled[:, ~valid] = 0
+        return scaled
 
     def _statistics(
         self, image: FloatArray, valid: BoolArray, group: BandStatistics | None

@@ -83,12 +83,14 @@ class OpenvinoEngine:
             request = self._idle.get_nowait()
         except queue.Empty:
             request = self._compiled.create_infer_request()
-        found = []
-        for patch in np.ascontiguousarray(patches, np.float32):
+        found = np.empty((len(patches), *self._compiled.output(0).shape[1:]), np.float32)
+        for patch, probability in zip(
+            np.ascontiguousarray(patches, np.float32), found, strict=True
+        ):
             request.infer([patch[None]], share_inputs=True)
-            found.append(request.get_output_tensor(0).data.copy())
+            probability[:] = request.get_output_tensor(0).data[0]
         self._idle.put(request)
-        return np.concatenate(found)
+        return found
 
 
 @cache

@@ -84,11 +84,12 @@ def mapped_rows(
     for strip in strips:
         water = sum_of_foreground(strip.foreground)
         classes = classify_foreground(strip.foreground, threshold)
-        stored: AnyArray = water.copy()
         if dtype == "uint8":
-            stored = np.multiply(water, np.float32(STEPS))
-            stored += np.float32(0.5)  # truncation then rounds
-            stored = stored.astype(np.uint8)
+            steps = np.multiply(water, np.float32(STEPS))
+            steps += np.float32(0.5)  # truncation then rounds
+            stored: AnyArray = steps.astype(np.uint8)
+        else:
+            stored = water.copy()
         if not strip.valid.all():
             missing = ~strip.valid
             classes[missing] = IGNORE
@@ -202,7 +203,9 @@ class Tally:
 
     def add(self, rows: MappedRows) -> None:
         """Count some rows."""
-        counts = np.bincount(rows.classes.ravel(), minlength=256)
+        codes = (*range(len(self._classes)), IGNORE)
+        counts = np.zeros(256, np.int64)
+        counts[[*codes]] = [np.count_nonzero(rows.classes == code) for code in codes]
         self._pixels += counts
         area = pixel_area(self._grid.window(rows.row, 0, *rows.classes.shape))
         self._square_metres += counts * (area or 0)

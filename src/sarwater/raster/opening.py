@@ -162,13 +162,14 @@ def opened(path: Path, **options: Any) -> Iterator[Any]:
         yield dataset
 
 
-_CACHE_MB = 64
-"""For a row of blocks of a wide scene, which two rows of windows read; GDAL's own default is a
-twentieth of the machine's memory."""
+_CACHE = 64 << 20
+"""Bytes, for a row of blocks of a wide scene, which two rows of windows read; GDAL's own default is
+a twentieth of the machine's memory. Not megabytes, as GDAL itself would take a small number to be:
+rasterio sets the number as it is."""
 
 
 @contextmanager
 def small_cache() -> Iterator[None]:
     """Hold few blocks of rasters in memory, as long as they are read and written by rows."""
-    with rasterio.Env(GDAL_CACHEMAX=_CACHE_MB):
+    with rasterio.Env(GDAL_CACHEMAX=_CACHE):
         yield
