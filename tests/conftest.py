@@ -27,6 +27,14 @@ PLACE = Affine(10.0, 0.0, 500_000.0, 0.0, -10.0, 5_000_000.0)
 CRS = "EPSG:32631"
 
 
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is kept between runs stays out of the user's folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SARWATER_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def real_data() -> Path:
     """Folder of the real data; the test is skipped where there is none."""

@@ -69,9 +69,7 @@ def engine_for(
                 f"{kind} '{found}' is unknown{nearest(found, known)}; take one of "
                 f"{', '.join(known)}"
             )
-    from sarwater.engines.torch_engine import TorchEngine, device_named
-
-    on_cpu = device_named(device).type == "cpu"
+    on_cpu = _is_cpu(device)
     if engine == "openvino" and not on_cpu:
         raise ModelError(
             f"OpenVINO runs on the CPU here, but the device is '{device}'; pass --device cpu, or "
@@ -79,19 +77,44 @@ def engine_for(
         )
     if engine == "openvino" or (engine == "auto" and on_cpu and _has_openvino()):
         from sarwater.engines.openvino_engine import OpenvinoEngine
+        from sarwater.models.graphs import graph_of
 
         return OpenvinoEngine(
-            bundle.build(),
+            graph_of(bundle),
             len(bundle.info.bands),
             bundle.info.patch_size,
             precision=precision,
             threads=threads,
         )
+    from sarwater.engines.torch_engine import TorchEngine
+
     if threads is not None:
         import torch
 
         torch.set_num_threads(threads)
     return TorchEngine(bundle.build(), device=device, precision=precision)
+
+
+def _is_cpu(device: str) -> bool:
+    """Tell whether a device is the CPU, where it can be told without loading torch."""
+    if device == "cpu" or (device == "auto" and not _has_gpu_driver()):
+        return True
+    from sarwater.engines.torch_engine import device_named
+
+    return device_named(device).type == "cpu"
+
+
+def _has_gpu_driver() -> bool:
+    """Tell whether torch may find a GPU: it takes NVIDIA's driver, or AMD's."""
+    from ctypes import CDLL
+
+    for name in ("libcuda.so.1", "nvcuda.dll", "libamdhip64.so", "amdhip64.dll"):
+        try:
+            CDLL(name)
+        except OSError:
+            continue
+        return True
+    return False
 
 
 def _has_openvino() -> bool:

@@ -9,10 +9,8 @@ from typing import Any
 
 import numpy as np
 import openvino as ov
-from torch import nn
 
 from sarwater.errors import ModelError
-from sarwater.models.exporting import to_onnx
 from sarwater.types import FloatArray
 
 
@@ -27,7 +25,7 @@ class OpenvinoEngine:
 
     def __init__(
         self,
-        network: nn.Module,
+        graph: bytes,
         bands: int,
         patch_size: int,
         *,
@@ -37,7 +35,7 @@ class OpenvinoEngine:
         """Compile the network for this CPU.
 
         Args:
-            network: maps [n, band, row, col] to logits [n, class, row, col].
+            graph: an ONNX model from patches to probabilities, of ``models.graphs``.
             bands: of the patches.
             patch_size: rows and columns of the patches.
             precision: ``float32``, ``bfloat16``, or ``auto`` for bfloat16 where the CPU
@@ -55,7 +53,7 @@ class OpenvinoEngine:
         self.parallel = threads or _cores()
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
         try:
-            model = core.read_model(to_onnx(network, bands, patch_size))
+            model = core.read_model(graph)
             model.reshape([1, bands, patch_size, patch_size])
             self._compiled = core.compile_model(
                 model,

@@ -4,9 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from sarwater.adaptation.batch_norm import adapted_bundle
 from sarwater.adaptation.comparison import maps_differ
-from sarwater.engines.torch_engine import device_named
 from sarwater.mapping.inputs import ModelScene
 from sarwater.normalize import BandStatistics
 from sarwater.prediction import Predictor, water_probability
@@ -41,6 +39,9 @@ def adapt_to_scene(
         ModelError: the model has no batch norm.
         RasterError: the file cannot be read.
     """
+    from sarwater.adaptation.batch_norm import adapted_bundle
+    from sarwater.engines.torch_engine import device_named
+
     size = predictor.windows.patch_size
     windows = scene.sample(size, max(_PIXELS // size**2, 16))
     if not windows:

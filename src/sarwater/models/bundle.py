@@ -1,26 +1,31 @@
 """The one-file model: weights and all that mapping needs, as safetensors.
 
-Opening a bundle runs no code from it: tensors are raw bytes, the rest is checked JSON.
+Opening a bundle runs no code from it: tensors are raw bytes, the rest is checked JSON. Nor does it
+load torch, whose import takes longer than a small map: only the weights need it.
 """
 
 import hashlib
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
 
 from sarwater.datasets.records import check_names
 from sarwater.errors import ModelError
 from sarwater.files import atomic_path
 from sarwater.models.architecture import Architecture
-from sarwater.models.segmenter import Segmenter
 from sarwater.normalize import Normalizer
 from sarwater.types import Units
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from sarwater.models.segmenter import Segmenter
 
 _KEY = "sarwater"
 _FORMAT = 1
@@ -67,22 +72,52 @@ class ModelInfo(BaseModel):
         return self
 
 
+class StoredWeights(Mapping[str, "Tensor"]):
+    """The weights in a file that was read, made tensors when they are first asked for."""
+
+    def __init__(self, content: bytes) -> None:
+        """Keep the content of a safetensors file."""
+        self._content = content
+        self.hash = hashlib.sha256(content).hexdigest()
+        """SHA-256 of the file."""
+
+    @cached_property
+    def _tensors(self) -> "dict[str, Tensor]":
+        from safetensors.torch import load
+
+        return load(self._content)
+
+    def __getitem__(self, name: str) -> "Tensor":
+        """Return the tensor of that name."""
+        return self._tensors[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names."""
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        """Return how many tensors there are."""
+        return len(self._tensors)
+
+
 @dataclass(frozen=True, eq=False)
 class Bundle:
     """A model in memory: its description, its weights, and the hash of the two."""
 
     info: ModelInfo
-    state: dict[str, torch.Tensor]
+    state: "Mapping[str, Tensor]"
     hash: str = ""
     """SHA-256 of the file; empty before it is saved."""
     path: Path | None = None
 
-    def build(self) -> Segmenter:
+    def build(self) -> "Segmenter":
         """Build the network with these weights, in evaluation mode.
 
         Raises:
             ModelError: the weights do not fit the described network.
         """
+        from sarwater.models.segmenter import Segmenter
+
         info = self.info
         network = Segmenter(info.architecture, len(info.bands), len(info.classes))
         try:
@@ -102,8 +137,10 @@ def save_bundle(path: str | Path, bundle: Bundle, *, overwrite: bool = False) ->
     Raises:
         OutputExistsError: the file exists and ``overwrite`` is false.
     """
+    from safetensors.torch import save
+
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in bundle.state.items()}
-    content = to_bytes(tensors, metadata={_KEY: bundle.info.model_dump_json()})
+    content = save(tensors, metadata={_KEY: bundle.info.model_dump_json()})
     with atomic_path(path, overwrite=overwrite) as aside:
         aside.write_bytes(content)
     return hashlib.sha256(content).hexdigest()
@@ -119,9 +156,9 @@ def load_bundle(path: str | Path) -> Bundle:
     if not path.is_file():
         raise ModelError(f"there is no model file {path}; `sarwater train` writes one")
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        weights = StoredWeights(path.read_bytes())
     except (SafetensorError, OSError) as error:
         raise ModelError(
             f"{path} is not a model of sarwater (a .safetensors file): {error}; models of other "
@@ -147,4 +184,4 @@ def load_bundle(path: str | Path) -> Bundle:
         raise ModelError(f"the description in {path} is damaged: {found}; train anew") from error
     except (json.JSONDecodeError, AttributeError, TypeError, RecursionError) as error:
         raise ModelError(f"the description in {path} is damaged: {error}; train anew") from error
-    return Bundle(info, state, hashlib.sha256(path.read_bytes()).hexdigest(), path)
+    return Bundle(info, weights, weights.hash, path)
