@@ -12,6 +12,7 @@ there). All windows are 512 px with an overlap of 64.
 """
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -28,7 +29,12 @@ import numpy as np
 
 RESULTS = Path(__file__).parent / "results" / "mapping.json"
 PATCH, OVERLAP = 512, 64
-SIDES = {"quick": (3072, 3072), "scene": (9216, 11264), "large": (17000, 25000)}
+SIDES = {
+    "quick": (3072, 3072),
+    "scene": (9216, 11264),
+    "large": (17000, 25000),
+    "tall": (34000, 25000),
+}
 
 CONTENDERS = {
     "ours openvino bfloat16": ("ours", "openvino", "bfloat16"),
@@ -41,8 +47,18 @@ CONTENDERS = {
     "eager bfloat16": ("eager", "", "bfloat16"),
     "monai float32": ("monai", "", "float32"),
     "monai bfloat16": ("monai", "", "bfloat16"),
+    "geoai float32": ("geoai", "", "float32"),
+    "geoai bfloat16": ("geoai", "", "bfloat16"),
+    "terratorch float32": ("terratorch", "", "float32"),
+    "terratorch bfloat16": ("terratorch", "", "bfloat16"),
 }
+PEERS = ("monai", "geoai", "terratorch")
 REFERENCE = "ours torch float32"
+LONG = {
+    "large": ("ours openvino bfloat16", "bare openvino bfloat16"),
+    "tall": ("ours openvino bfloat16",),
+}
+"""Scenes that take long, and who maps them where none is named."""
 
 
 def make_model(path: Path) -> None:
@@ -157,21 +173,46 @@ def run_bare(scene: Path, model: Path, engine: str, precision: str, _: Path) -> 
     return (time.perf_counter() - begin) * wanted / count
 
 
-def network_and_image(scene: Path, model: Path) -> tuple[Any, Any, Any]:
-    """Return the network, the normalized image [1, 2, row, col] and the file's profile."""
-    import rasterio
-    import torch
+class Probabilities:
+    """The network as a peer calls it: normalized windows to the probability of each class."""
 
-    from sarwater.models.bundle import load_bundle
+    def __init__(self, model: Path, precision: str) -> None:
+        """Build the network."""
+        import torch
 
-    bundle = load_bundle(model)
-    known = bundle.info.normalization.statistics
-    assert known is not None
-    with rasterio.open(scene) as dataset:
-        image, profile = dataset.read().astype(np.float32), dataset.profile
-    image -= np.float32(known.mean)[:, None, None]
-    image /= np.float32(known.std)[:, None, None]
-    return bundle.build(), torch.from_numpy(image)[None], profile
+        from sarwater.models.bundle import load_bundle
+
+        self.bundle = load_bundle(model)
+        self.reduced = precision == "bfloat16"
+        self.network: Any = self.bundle.build()
+        if self.reduced:
+            self.network = self.network.to(memory_format=torch.channels_last)
+
+    def __call__(self, image: Any) -> Any:
+        """Return the softmax [n, class, row, col] of normalized windows [n, band, row, col]."""
+        import torch
+
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=self.reduced):
+            if self.reduced:
+                image = image.contiguous(memory_format=torch.channels_last)
+            return self.network(image).float().softmax(1)
+
+    def normalized(self, image: Any) -> Any:
+        """Normalize an image [band, row, col], in place."""
+        known = self.bundle.info.normalization.statistics
+        assert known is not None
+        image -= np.asarray(known.mean, np.float32)[:, None, None]
+        image /= np.asarray(known.std, np.float32)[:, None, None]
+        return image
+
+    def read(self, scene: Path) -> tuple[Any, Any]:
+        """Return a whole scene, normalized [1, 2, row, col], and the file's profile."""
+        import rasterio
+        import torch
+
+        with rasterio.open(scene) as dataset:
+            image, profile = dataset.read().astype(np.float32), dataset.profile
+        return torch.from_numpy(self.normalized(image))[None], profile
 
 
 def save_plain(water: Any, profile: Any, out: Path) -> None:
@@ -192,22 +233,17 @@ def run_eager(scene: Path, model: Path, _: str, precision: str, out: Path) -> fl
 
     from sarwater.tiling import window_starts
 
+    network = Probabilities(model, precision)
     begin = time.perf_counter()
-    network, image, profile = network_and_image(scene, model)
+    image, profile = network.read(scene)
     height, width = image.shape[-2:]
     sums, weights = torch.zeros(height, width), torch.zeros(height, width)
-    reduced = precision == "bfloat16"
-    if reduced:
-        network = network.to(memory_format=torch.channels_last)
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=reduced):
-        for row in window_starts(height, PATCH, OVERLAP):
-            for col in window_starts(width, PATCH, OVERLAP):
-                part = image[..., row : row + PATCH, col : col + PATCH]
-                if reduced:
-                    part = part.contiguous(memory_format=torch.channels_last)
-                water = network(part).float().softmax(1)[0, 1]
-                sums[row : row + PATCH, col : col + PATCH] += water
-                weights[row : row + PATCH, col : col + PATCH] += 1
+    rows, cols = (window_starts(length, PATCH, OVERLAP) for length in (height, width))
+    with torch.inference_mode():
+        for row, col in itertools.product(rows, cols):
+            water = network(image[..., row : row + PATCH, col : col + PATCH])[0, 1]
+            sums[row : row + PATCH, col : col + PATCH] += water
+            weights[row : row + PATCH, col : col + PATCH] += 1
     save_plain((sums / weights).numpy(), profile, out)
     return time.perf_counter() - begin
 
@@ -217,21 +253,66 @@ def run_monai(scene: Path, model: Path, _: str, precision: str, out: Path) -> fl
     import torch
     from monai.inferers import sliding_window_inference
 
+    network = Probabilities(model, precision)
     begin = time.perf_counter()
-    network, image, profile = network_and_image(scene, model)
-    reduced = precision == "bfloat16"
-    if reduced:
-        network = network.to(memory_format=torch.channels_last)
-        image = image.contiguous(memory_format=torch.channels_last)
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=reduced):
-        found = sliding_window_inference(
-            image, (PATCH, PATCH), 4, lambda x: network(x).float().softmax(1), OVERLAP / PATCH
-        )
-    save_plain(found[0, 1].float().numpy(), profile, out)
+    image, profile = network.read(scene)
+    with torch.inference_mode():
+        found = sliding_window_inference(image, (PATCH, PATCH), 4, network, OVERLAP / PATCH)
+    save_plain(found[0, 1].numpy(), profile, out)
     return time.perf_counter() - begin
 
 
-RUNNERS = {"ours": run_ours, "bare": run_bare, "eager": run_eager, "monai": run_monai}
+def run_geoai(scene: Path, model: Path, _: str, precision: str, out: Path) -> float:
+    """Map by the scene predictor of geoai, with its own batch and blending; it writes classes."""
+    import torch
+    from geoai.inference import predict_geotiff
+
+    class Network(torch.nn.Module):
+        """What geoai moves to a device and calls."""
+
+        forward = staticmethod(Probabilities(model, precision))
+
+    known = Probabilities(model, "float32")
+    begin = time.perf_counter()
+    out.mkdir()
+    predict_geotiff(
+        Network(),
+        str(scene),
+        str(out / "scene_water.tif"),
+        tile_size=PATCH,
+        overlap=OVERLAP,
+        num_classes=2,
+        output_dtype="uint8",
+        output_nodata=255,
+        preprocess_fn=known.normalized,
+        postprocess_fn=lambda found: (found[1:] >= 0.5).astype(np.float32),
+        device="cpu",
+        verbose=False,
+    )
+    return time.perf_counter() - begin
+
+
+def run_terratorch(scene: Path, model: Path, _: str, precision: str, out: Path) -> float:
+    """Map by terratorch's tiled inference, with its own batch, blending and padding."""
+    from terratorch.tasks.tiled_inference import tiled_inference
+
+    network = Probabilities(model, precision)
+    begin = time.perf_counter()
+    image, profile = network.read(scene)
+    stride = PATCH - OVERLAP
+    found: Any = tiled_inference(network, image, crop=PATCH, stride=stride, delta=0)
+    save_plain(found[0, 1].numpy(), profile, out)
+    return time.perf_counter() - begin
+
+
+RUNNERS = {
+    "ours": run_ours,
+    "bare": run_bare,
+    "eager": run_eager,
+    "monai": run_monai,
+    "geoai": run_geoai,
+    "terratorch": run_terratorch,
+}
 
 
 def run_one(name: str, scene: Path, model: Path, out: Path) -> dict[str, Any]:
@@ -241,9 +322,19 @@ def run_one(name: str, scene: Path, model: Path, out: Path) -> dict[str, Any]:
     warnings.simplefilter("ignore")
     kind, engine, precision = CONTENDERS[name]
     seconds = RUNNERS[kind](scene, model, engine, precision, out)
-    # Maximum resident set in kilobytes on Linux, in bytes on macOS.
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"seconds": seconds, "peak_rss_gb": peak / (1e9 if sys.platform == "darwin" else 1e6)}
+    return {"seconds": seconds, "peak_rss_gb": peak_rss_gb()}
+
+
+def peak_rss_gb() -> float:
+    """Return the most memory that this process has held, in gigabytes.
+
+    Not of ``getrusage`` on Linux: there a process begins with the peak of the one that started it.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        lines = status.read_text().splitlines()
+        return int(next(line.split()[1] for line in lines if line.startswith("VmHWM"))) * 1024 / 1e9
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e9
 
 
 def agreement(one: Path, other: Path) -> float:
@@ -263,13 +354,14 @@ def summarize(rows: list[dict[str, Any]]) -> dict[str, Any]:
     best = median.get("ours openvino bfloat16")
     peak = [row["peak_rss_gb"] for row in rows if row["name"] == "ours openvino bfloat16"]
 
-    def ratio(other: str) -> float | None:
-        return round(best / median[other], 3) if best and other in median else None
+    def ratio(*others: str) -> float | None:
+        there = [median[other] for other in others if other in median]
+        return round(best / max(there), 3) if best and there else None
 
     return {
         "mpx_per_s": {name: round(rate, 3) for name, rate in sorted(median.items())},
-        "ratio_to_fastest_peer": ratio("monai float32"),
-        "ratio_to_fastest_peer_bf16": ratio("monai bfloat16"),
+        "ratio_to_fastest_peer": ratio(*(f"{peer} float32" for peer in PEERS)),
+        "ratio_to_fastest_peer_bf16": ratio(*(f"{peer} bfloat16" for peer in PEERS)),
         "ratio_to_eager_loop": ratio("eager float32"),
         "ratio_to_eager_loop_bf16": ratio("eager bfloat16"),
         "share_of_bare_engine": ratio("bare openvino bfloat16"),
@@ -282,6 +374,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a scene of 3072 x 3072 px")
     parser.add_argument("--large", action="store_true", help="17000 x 25000 px; ours and bare")
+    parser.add_argument("--tall", action="store_true", help="twice as tall, for memory; ours only")
     parser.add_argument("--scene", type=Path, help="in place of a simulated one: VV, VH as bytes")
     parser.add_argument("--model", type=Path, help="in place of random weights")
     parser.add_argument("--repeats", type=int, default=3)
@@ -295,10 +388,11 @@ def main() -> None:
         return
     import rasterio
 
-    size = "quick" if args.quick else "large" if args.large else "scene"
+    sizes = [name for name in ("quick", "large", "tall") if getattr(args, name)]
+    size = sizes[0] if sizes else "real" if args.scene else "scene"
     chosen = args.only.split(",") if args.only else list(CONTENDERS)
-    if args.large and not args.only:
-        chosen = [name for name in chosen if "openvino bfloat16" in name]
+    if size in LONG and not args.only:
+        chosen = [name for name in chosen if name in LONG[size]]
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         scene, model = args.scene or work / "scene.tif", args.model or work / "model.safetensors"

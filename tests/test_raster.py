@@ -17,6 +17,7 @@ from sarwater.errors import DataError, OutputError, OutputExistsError, RasterErr
 from sarwater.raster import (
     Scene,
     border_valid,
+    borders,
     check_same_grid,
     label_values,
     lonlat_bounds,
@@ -27,6 +28,7 @@ from sarwater.raster import (
     read_target,
     write_raster,
 )
+from sarwater.raster.borders import Borders
 from sarwater.types import IGNORE, AnyArray, BoolArray, Grid, Units
 from tests.conftest import CRS, PLACE, RecordMaker, TifMaker, small_disk
 
@@ -166,6 +168,55 @@ def flooded_border(image: AnyArray) -> BoolArray:
 )
 def test_the_border_rule_is_a_flood_fill(image: AnyArray) -> None:
     np.testing.assert_array_equal(border_valid(image), flooded_border(image))
+
+
+@given(
+    arrays(
+        np.uint8,
+        st.tuples(st.integers(1, 2), st.integers(1, 11), st.integers(1, 7)),
+        elements=st.sampled_from([0, 0, 0, 0, 255, 90]),
+    ),
+    st.data(),
+)
+def test_the_border_by_strips_is_that_of_the_whole(image: AnyArray, data: st.DataObject) -> None:
+    height = image.shape[1]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(borders, "STRIP", data.draw(st.integers(1, 5)))
+        found = Borders(lambda row, rows: image[:, row : row + rows], height)
+        for _ in range(3):
+            row = data.draw(st.integers(0, height - 1))
+            rows = data.draw(st.integers(1, height - row))
+            expected = flooded_border(image)[row : row + rows]
+            np.testing.assert_array_equal(found.valid(row, rows), expected)
+
+
+def test_a_border_winds_through_many_strips(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = np.full((1, 41, 41), 90, np.uint8)
+    image[0, 1::4] = 0
+    image[0, 1:-1, 1] = image[0, 1:-1, -2] = 0
+    for turn, row in enumerate(range(3, 40, 4)):  # walls that leave one passage, left and right
+        image[0, row, 1 if turn % 2 else -2] = 90
+    image[0, 40, 1] = 255
+    image[0, 39, 1] = 0
+    monkeypatch.setattr(borders, "STRIP", 4)
+    found = Borders(lambda row, rows: image[:, row : row + rows], 41).valid(0, 41)
+    np.testing.assert_array_equal(found, flooded_border(image))
+    assert not found[1].any()
+
+
+def test_an_8_bit_scene_knows_its_border_in_every_window(
+    make_tif: TifMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = np.random.default_rng(3).choice(np.array([0, 0, 0, 90, 255], np.uint8), (2, 30, 20))
+    values[1] = np.where(values[1] == 255, 255, values[0])
+    monkeypatch.setattr(borders, "STRIP", 8)
+    expected = flooded_border(values)
+    with Scene([make_tif("a.tif", values)], units=Units.BYTE) as scene:
+        for row, col, height, width in ((0, 0, 30, 20), (5, 3, 17, 11), (29, 19, 1, 1)):
+            _, valid = scene.read(row, col, height, width)
+            np.testing.assert_array_equal(valid, expected[row:, col:][:height, :width])
+        _, thinned = scene.read(0, 0, 30, 20, out_shape=(10, 5))
+    np.testing.assert_array_equal(thinned, expected[::3, ::4])
 
 
 def test_an_all_nan_chip_has_no_valid_pixel(make_tif: TifMaker, make_record: RecordMaker) -> None:

@@ -87,7 +87,7 @@ EVERYTHING_RANDOM: dict[str, dict[str, Any]] = {
 }
 
 
-def weights(folder: RunFolder) -> dict[str, torch.Tensor]:
+def weights(folder: RunFolder) -> Mapping[str, torch.Tensor]:
     return load_bundle(folder.bundle).state
 
 

@@ -347,7 +347,7 @@ def test_adabn_moves_the_statistics_of_batch_norm_and_nothing_else(
 def test_the_weights_are_averaged_with_those_of_the_source_only_model(
     data: Manifest, delta: Manifest, source_only: RunFolder, tmp_path: Path, share: float
 ) -> None:
-    def adapted(part: float) -> dict[str, Tensor]:
+    def adapted(part: float) -> Mapping[str, Tensor]:
         start = {"init": str(source_only.bundle)}
         chosen = {"methods": ["dann"], "source_share": part}
         tuned = settings(QUICK, model=start, adaptation=chosen)

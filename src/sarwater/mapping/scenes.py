@@ -76,8 +76,6 @@ def map_scene(
 ) -> dict[str, Any]:
     """Map one scene of any size; memory follows its width, not its height.
 
-    The border rule of 8-bit scenes is the exception: it holds three bytes a pixel of the scene.
-
     Writes ``<title>_water.tif`` and ``<title>_probability.tif`` (cloud-optimized GeoTIFFs),
     ``<title>_summary.json`` and, with ``draw``, ``<title>_quicklook.png``: all of them, or none.
     A call that was killed leaves its work aside, and the same call goes on there.

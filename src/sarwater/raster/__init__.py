@@ -4,13 +4,14 @@ No data in all its kinds (NaN, infinity, a declared value, a dataset mask, the b
 products) becomes ``valid`` here, once; behind it there is no NaN.
 """
 
+from sarwater.raster.borders import border_valid
 from sarwater.raster.chips import label_values, read_chip, read_target
 from sarwater.raster.grids import check_same_grid, lonlat_bounds, pixel_area, short_crs
 from sarwater.raster.opening import Header, read_header, small_cache
 from sarwater.raster.outlines import outlines
 from sarwater.raster.regridding import OnGrid, on_grid
 from sarwater.raster.rows import Layer, RowRaster, create_rows, opened_rows, write_cog
-from sarwater.raster.scene import Scene, border_valid
+from sarwater.raster.scene import Scene
 from sarwater.raster.writing import RasterWriter, open_writer, write_raster
 
 __all__ = [

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from rasterio.enums import MaskFlags
 from rasterio.windows import Window
-from scipy import ndimage
 
 from sarwater.datasets.records import NODATA_RULES
 from sarwater.errors import DataError, nearest
+from sarwater.raster.borders import Borders
 from sarwater.raster.grids import check_same_grid
 from sarwater.raster.opening import Header, header_of, opened, reading
 from sarwater.types import AnyArray, BoolArray, FloatArray, Units
@@ -29,9 +29,6 @@ _TILE = 512
 
 _LINES = 32
 """Rows of those windows in a file that is not tiled."""
-
-_ROWS = 512
-"""Rows that are read at once to find the borders."""
 
 
 class Scene:
@@ -82,10 +79,10 @@ class Scene:
             self._channels = _channels(headers, bands)
             self.bands = tuple(bands) or _described_bands(headers)
             self.declares_nodata = any(header.declares_nodata for header in headers)
-            self._border: BoolArray | None = None
+            self._borders: Borders | None = None
             self.units = units or self._guess_units()
             if self._follows_border_rule():
-                self._border = self._border_valid()
+                self._borders = Borders(self._bytes, self.grid.height)
         except BaseException:
             self._stack.close()
             raise
@@ -158,15 +155,14 @@ class Scene:
         window = Window(col, row, width, height)
         shape = out_shape or (height, width)
         chosen = range(len(self._channels)) if bands is None else bands
-        is_byte = keep_bytes and self.dtype == "uint8"
-        image = np.empty((len(chosen), *shape), np.uint8 if is_byte else np.float32)
-        valid = np.ones(shape, np.bool_)
-        for position, band in enumerate(chosen):
-            self._read_band(band, window, image[position], valid)
-        if self._border is not None:
-            rows = row + np.arange(shape[0]) * height // shape[0]
+        image, valid = self._read_bands(chosen, window, shape, keep_bytes=keep_bytes)
+        if self._borders is not None:
             cols = col + np.arange(shape[1]) * width // shape[1]
-            valid &= self._border[np.ix_(rows, cols)]
+            if shape == (height, width):
+                valid &= self._borders.valid(row, height)[:, cols]
+            else:
+                for seen, at in zip(valid, np.arange(shape[0]) * height // shape[0], strict=True):
+                    seen &= self._borders.valid(row + int(at), 1)[0, cols]
         if not valid.all():
             image[:, ~valid] = 0
         return image, valid
@@ -194,6 +190,26 @@ class Scene:
             every -= 1
         for row, col in places[every // 2 :: every]:
             yield self.read(row, col, min(rows, height - row), min(cols, width - col), bands=bands)
+
+    def _bytes(self, row: int, rows: int) -> AnyArray:
+        """Read all bands of some rows, borders and all; 0 where not valid for another reason."""
+        width, chosen = self.grid.width, range(len(self._channels))
+        window = Window(0, row, width, rows)
+        image, valid = self._read_bands(chosen, window, (rows, width), keep_bytes=True)
+        if not valid.all():
+            image[:, ~valid] = 0
+        return image
+
+    def _read_bands(
+        self, bands: Sequence[int], window: Window, shape: tuple[int, int], *, keep_bytes: bool
+    ) -> tuple[AnyArray, BoolArray]:
+        """Read bands, and what is valid by every rule but that of borders."""
+        is_byte = keep_bytes and self.dtype == "uint8"
+        image = np.empty((len(bands), *shape), np.uint8 if is_byte else np.float32)
+        valid = np.ones(shape, np.bool_)
+        for position, band in enumerate(bands):
+            self._read_band(band, window, image[position], valid)
+        return image, valid
 
     def _read_band(self, band: int, window: Window, values: AnyArray, valid: BoolArray) -> None:
         """Fill ``values``, and take from ``valid`` what is no data in the band."""
@@ -236,40 +252,6 @@ class Scene:
             return True
         is_byte = self.units == Units.BYTE and self.dtype == "uint8"
         return self.nodata == "auto" and is_byte and not self.declares_nodata
-
-    def _border_valid(self) -> BoolArray:
-        """Find the borders; of the whole scene only a few bits a pixel are in memory at once."""
-        height, width = self.grid.height, self.grid.width
-        bright, dark = np.empty((2, height, width), np.bool_)
-        for row in range(0, height, _ROWS):
-            image, _ = self.read(row, 0, min(_ROWS, height - row), width)
-            bright[row : row + _ROWS] = (image == 255).all(axis=0)
-            dark[row : row + _ROWS] = (image == 0).all(axis=0)
-        return _not_reached(bright, dark)
-
-
-def border_valid(image: AnyArray) -> BoolArray:
-    """Find the borders of an 8-bit product: what is valid is True.
-
-    255 in all bands is no data; so is 0 in all bands where such pixels are connected (by edges)
-    to it. Any other zero is the darkest valid water, and 255 in some bands only a bright target.
-
-    Args:
-        image: [band, row, col], values 0 ... 255.
-
-    >>> import numpy as np
-    >>> row = np.array([[255, 0, 0, 7, 0]])
-    >>> border_valid(np.stack([row, row])).tolist()
-    [[False, False, False, True, True]]
-    """
-    return _not_reached((image == 255).all(axis=0), (image == 0).all(axis=0))
-
-
-def _not_reached(bright: BoolArray, dark: BoolArray) -> BoolArray:
-    """Return what neither is bright nor dark and connected to it."""
-    if not bright.any():
-        return np.ones(bright.shape, np.bool_)
-    return np.asarray(~ndimage.binary_propagation(bright, mask=bright | dark))
 
 
 def _channels(headers: Sequence[Header], bands: Sequence[str]) -> list[tuple[int, tuple[int, ...]]]:
