@@ -106,6 +106,31 @@ def test_a_scene_of_any_size_is_mapped_as_in_memory(
     assert summary["water"] == {"pixels": water, "km2": pytest.approx(water * 1e-4)}
 
 
+@pytest.mark.parametrize(
+    "layout",
+    [
+        {"tiled": True, "blockxsize": 16, "blockysize": 48},
+        {"tiled": True, "blockxsize": 512, "blockysize": 512},
+        {"tiled": False, "blockysize": 7},
+        {"tiled": False, "blockysize": 70, "interleave": "band"},
+    ],
+)
+def test_the_blocks_of_the_file_do_not_matter(
+    layout: dict[str, Any], make_tif: TifMaker, mapped: Mapped, out: Path, tmp_path: Path
+) -> None:
+    image = decibels()
+    with rasterio.open(make_tif("plain.tif", image, crs=CRS, bands=BANDS)) as dataset:
+        profile = dataset.profile | {"compress": "deflate"} | layout
+    with rasterio.open(tmp_path / "blocks.tif", "w", **profile) as dataset:
+        dataset.write(image)
+        dataset.descriptions = BANDS
+    mapped(tmp_path / "blocks.tif")
+    mapped(tmp_path / "plain.tif")
+    found, wanted = (read(out / f"{name}_probability.tif")[0] for name in ("blocks", "plain"))
+    np.testing.assert_array_equal(found, wanted)
+    np.testing.assert_allclose(found, expected(image), rtol=0, atol=1e-6)
+
+
 def test_the_probability_does_not_depend_on_the_batch_size(make_tif: TifMaker, out: Path) -> None:
     file = make_tif("s.tif", decibels(100, 100), crs=CRS, bands=BANDS)
     maps = []
