@@ -23,12 +23,12 @@ from torch import Tensor
 
 from sarwater.errors import ConfigError
 from sarwater.losses.pixels import (
-    class_errors,
-    odds_against,
-    surprise,
-    surprise_of,
+    ERROR,
+    SURPRISE,
+    class_probabilities,
+    class_sums,
+    focal_surprise,
     valid_pixels,
-    weight_map,
 )
 
 Reduce: TypeAlias = Callable[[Tensor], Tensor]
@@ -67,11 +67,9 @@ def cross_entropy(
     tensor(0.4100)
     """
     valid = valid_pixels(logits, target)
-    loss = surprise(logits, target, valid)
-    if class_weights is None:
-        return _ratio(loss.sum(), valid.sum(), reduce)
-    weights = weight_map(class_weights, logits.shape[1], target, valid, loss.dtype)
-    return _ratio((weights * loss).sum(), weights.sum(), reduce)
+    sums, counts = class_sums(logits, target, valid, SURPRISE)
+    weights = _class_weights(class_weights, len(sums))
+    return _ratio(_weighed(weights, sums), _weighed(weights, counts), reduce)
 
 
 def balanced_cross_entropy(
@@ -116,17 +114,10 @@ def focal(
     if not (gamma >= 0 and math.isfinite(gamma)):
         raise ConfigError(f"gamma of the focal loss must be 0 or more, found {gamma}")
     valid = valid_pixels(logits, target)
-    if gamma == 0:
-        loss = surprise(logits, target, valid)
-    else:
-        # log(1 - p_t) = odds - surprise: no power of a rounded 1 - p_t, finite slopes for any gamma
-        odds = odds_against(logits, target, valid)
-        loss = surprise_of(odds)
-        loss = loss * torch.exp(gamma * (odds - loss))
-    if alpha is not None:
-        weights = _class_alpha(alpha, logits.shape[1])
-        loss = loss * weight_map(weights, logits.shape[1], target, valid, loss.dtype)
-    return _ratio(loss.sum(), valid.sum(), reduce)
+    function = SURPRISE if gamma == 0 else focal_surprise(gamma)
+    sums, counts = class_sums(logits, target, valid, function)
+    weights = _class_weights(_class_alpha(alpha, len(sums)), len(sums))
+    return _ratio(_weighed(weights, sums), counts.sum(), reduce)
 
 
 def tversky(
@@ -216,9 +207,26 @@ def focal_tversky(
     return _region_loss(logits, target, fp_weight, fn_weight, 1 / gamma, per_patch, reduce)
 
 
-def _class_alpha(alpha: float | Sequence[float], classes: int) -> list[float]:
+def _weighed(weights: Sequence[float], values: Tensor) -> Tensor:
+    """Return the sum of values [k] times weights, which stay on the host."""
+    parts = [weight * value for weight, value in zip(weights, values.unbind(), strict=True)]
+    return torch.stack(parts).sum()
+
+
+def _class_weights(weights: Sequence[float] | None, classes: int) -> Sequence[float]:
+    """Return a weight a class; ones by default."""
+    if weights is None:
+        return [1.0] * classes
+    if len(weights) != classes:
+        raise ConfigError(f"expected {classes} class weights (one a class), found {list(weights)}")
+    if not all(weight >= 0 and math.isfinite(weight) for weight in weights):
+        raise ConfigError(f"class weights must be finite and 0 or more, found {list(weights)}")
+    return weights
+
+
+def _class_alpha(alpha: float | Sequence[float] | None, classes: int) -> Sequence[float] | None:
     if not isinstance(alpha, int | float):
-        return list(alpha)
+        return alpha
     if not 0 <= alpha <= 1:
         raise ConfigError(f"alpha must lie in 0 ... 1 or be a value a class, found {alpha}")
     return [1 - alpha] + [float(alpha)] * (classes - 1)
@@ -249,19 +257,31 @@ def _region_loss(
             "fp_weight and fn_weight must be 0 or more and not both 0, found "
             f"{fp_weight} and {fn_weight}"
         )
-    valid = valid_pixels(logits, target)
-    area = (1, 2) if per_patch else (0, 1, 2)
-    rows = [valid.sum(area)]
-    for code, (found, lost) in enumerate(class_errors(logits, target, valid), 1):
-        own = target == code
-        missed = (lost * own).sum(area)
-        spurious = (found * (valid & ~own)).sum(area)
-        rows += [own.sum(area), missed, fp_weight * spurious + fn_weight * missed]
-    statistics = torch.stack([row.to(rows[-1].dtype) for row in rows])
+    statistics = _region_sums(logits, target, fp_weight, fn_weight, per_patch)
     if not per_patch:
         return _power(_index_complement(reduce(statistics)), exponent).mean()
     losses = _power(_index_complement(statistics), exponent).mean(0)
     return _ratio(losses.sum(), (statistics[0] > 0).sum(), reduce)
+
+
+def _region_sums(
+    logits: Tensor, target: Tensor, fp_weight: float, fn_weight: float, per_patch: bool
+) -> Tensor:
+    """Return what ``_index_complement`` takes, [1 + 3 (k - 1)] or per patch [..., b]."""
+    valid = valid_pixels(logits, target)
+    if logits.shape[1] == 2:
+        (spurious, missed), (land, water) = class_sums(
+            logits, target, valid, ERROR, per_patch=per_patch
+        )
+        return torch.stack([land + water, water, missed, fp_weight * spurious + fn_weight * missed])
+    area = (1, 2) if per_patch else (0, 1, 2)
+    rows = [valid.sum(area)]
+    for code, found in enumerate(class_probabilities(logits, valid), 1):
+        own = target == code
+        missed = ((1 - found) * own).sum(area)
+        spurious = (found * ~own).sum(area)
+        rows += [own.sum(area), missed, fp_weight * spurious + fn_weight * missed]
+    return torch.stack([row.to(rows[-1].dtype) for row in rows])
 
 
 def _index_complement(statistics: Tensor) -> Tensor:

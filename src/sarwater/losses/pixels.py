@@ -1,13 +1,22 @@
-"""Per-pixel quantities that all losses are made of: validity, log-odds, errors, weights."""
+"""What all losses are made of: valid pixels, and sums over the pixels of each class.
 
-import math
-from collections.abc import Sequence
+Of two classes everything about a pixel follows from one number, o = log((1 - p_t) / p_t), the
+log-odds against its true class t: its sigmoid is 1 - p_t, its softplus -log p_t, and neither p_t
+nor 1 - p_t is rounded to 0 or 1 before its logarithm. Their sums have a gradient of their own, in
+a few passes over memory.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import cross_entropy, softplus
 
-from sarwater.errors import ConfigError, DataError
+from sarwater.errors import DataError
 from sarwater.types import IGNORE
 
 _LARGEST_LOGIT = 1e30  # the sum over a batch of anything above would overflow float32
@@ -32,7 +41,7 @@ def valid_pixels(logits: Tensor, target: Tensor) -> Tensor:
     valid = target < classes
     if target.dtype != torch.uint8:
         valid &= target >= 0
-    if target.device.type == "cpu":
+    if target.device.type == "cpu" and not valid.all():
         unknown = ~(valid | (target == IGNORE))
         if unknown.any():
             codes = sorted(set(target[unknown].tolist()))
@@ -55,58 +64,146 @@ def _known(logits: Tensor, valid: Tensor) -> Tensor:
     return _sane(logits).masked_fill(~valid[:, None], 0)
 
 
-def odds_against(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """Return log((1 - p_t) / p_t) of the true class, [b, h, w]; ``_CERTAIN`` where ignored.
+@dataclass(frozen=True)
+class PixelFunction:
+    """A function of the log-odds against the true class [b, h, w], with its derivative."""
 
-    This one number a pixel is enough for any loss of two classes: its sigmoid is 1 - p_t, its
-    softplus -log p_t, and neither p_t nor 1 - p_t is rounded to 0 or 1 before its logarithm.
+    value: Callable[[Tensor], Tensor]
+    slope: Callable[[Tensor], Tensor]
+    of_classes: Callable[[Tensor, Tensor, Tensor], Tensor]
+    """The value by logits, target and valid, for any number of classes, with torch's gradient."""
+
+
+def class_sums(
+    logits: Tensor,
+    target: Tensor,
+    valid: Tensor,
+    function: PixelFunction,
+    *,
+    per_patch: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Sum a function over the valid pixels of each class, and count them.
+
+    Returns:
+        Sums and counts, each [k], or [k, b] per patch, in float32 (float64 for such logits).
     """
-    if logits.shape[1] == 2:
+    area = (1, 2) if per_patch else (0, 1, 2)
+    classes = logits.shape[1]
+    if classes == 2:
+        water = target == 1
+        known, own = valid.sum(area), water.sum(area)
+        # Looking whether pixels are ignored would make the host wait for an accelerator.
+        is_whole = valid.device.type == "cpu" and int(known.sum()) == valid.numel()
+        ignored = None if is_whole else ~valid
+        sums: Tensor = _SumsOfTwo.apply(logits, water, ignored, function, area)
+        return sums, torch.stack([known - own, own]).to(sums.dtype)
+    masks = [target == code for code in range(classes)]
+    values = function.of_classes(logits, target, valid)
+    sums = torch.stack([(values * mask).sum(area) for mask in masks])
+    return sums, torch.stack([mask.sum(area) for mask in masks]).to(sums.dtype)
+
+
+class _SumsOfTwo(Function):
+    """``class_sums`` of two classes."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        logits: Tensor,
+        own: Tensor,
+        ignored: Tensor | None,
+        function: PixelFunction,
+        area: tuple[int, ...],
+    ) -> Tensor:
         land, water = _sane(logits).unbind(1)
-        sign = (target == 1).to(water.dtype).mul_(2).sub_(1)
-        return ((land - water) * sign).masked_fill(~valid, _CERTAIN)
+        odds = land - water
+        is_water = own.to(odds.dtype)  # products with numbers are ten times as fast as choices
+        odds.mul_(is_water.mul(2).sub_(1))
+        if ignored is not None:
+            odds.masked_fill_(ignored, _CERTAIN)
+        ctx.save_for_backward(odds, is_water)
+        ctx.function, ctx.logits = function, (logits.shape, logits.dtype)
+        values = function.value(odds)
+        of_water = is_water * values
+        foreground = of_water.sum(area)
+        return torch.stack([values.sub_(of_water).sum(area), foreground])
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
+        odds, is_water = ctx.saved_tensors
+        shape, dtype = ctx.logits
+        land, water = gradient.unbind(0) if gradient.ndim == 1 else gradient[..., None, None]
+        slope = ctx.function.slope(odds)
+        # d o / d (land's logit) is 1 where the pixel is water, -1 where it is land
+        slope.mul_((is_water * (land + water)).sub_(land))
+        result = torch.empty(shape, dtype=dtype, device=odds.device)
+        result[:, 0] = slope
+        result[:, 1] = slope.neg_()
+        return result, None, None, None, None
+
+
+def _error_slope(odds: Tensor) -> Tensor:
+    error = torch.sigmoid(odds)
+    return error.addcmul_(error, error, value=-1)
+
+
+def _surprise_of(odds: Tensor) -> Tensor:
+    """Return softplus(o) = max(o, 0) + log(1 + z), z = exp(-|o|), to the last digit but one.
+
+    Torch's ``log1p`` takes forty times as long as its ``log``; what 1 + z is rounded by is added.
+    """
+    small = odds.abs().neg_().exp_()
+    one_more = small + 1
+    missing = small.sub_(one_more - 1).div_(one_more)
+    return one_more.log_().add_(missing).add_(odds.clamp(min=0))
+
+
+def _surprise_of_classes(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    index = target.long().masked_fill(~valid, IGNORE)
+    return cross_entropy(_known(logits, valid), index, ignore_index=IGNORE, reduction="none")
+
+
+def _odds_of_classes(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     values = _known(logits, valid)
     index = target.long().masked_fill(~valid, 0)[:, None]
     others = values.scatter(1, index, -torch.inf).logsumexp(1)
     return (others - values.gather(1, index)[:, 0]).masked_fill(~valid, _CERTAIN)
 
 
-def surprise_of(odds: Tensor) -> Tensor:
-    """Return -log p_t for what ``odds_against`` returned; 0 where ignored."""
-    # torch's own threshold of 20 is exact in float32 only
-    return softplus(odds, threshold=50)
+ERROR = PixelFunction(
+    torch.sigmoid,
+    _error_slope,
+    lambda logits, target, valid: torch.sigmoid(_odds_of_classes(logits, target, valid)),
+)
+"""1 - p_t."""
+
+SURPRISE = PixelFunction(_surprise_of, torch.sigmoid, _surprise_of_classes)
+"""-log p_t."""
 
 
-def surprise(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """Return -log p_t of the true class, [b, h, w]; 0 where ignored."""
-    if logits.shape[1] == 2:
-        return surprise_of(odds_against(logits, target, valid))
-    index = target.long().masked_fill(~valid, IGNORE)
-    return cross_entropy(_known(logits, valid), index, ignore_index=IGNORE, reduction="none")
+def focal_surprise(gamma: float) -> PixelFunction:
+    """-(1 - p_t)^gamma log p_t; ``gamma`` above 0."""
+
+    def value(odds: Tensor) -> Tensor:
+        surprise = _surprise_of(odds)
+        # log(1 - p_t) = o + log p_t: no power of a rounded 1 - p_t
+        return (odds - surprise).mul_(gamma).exp_().mul_(surprise)
+
+    def slope(odds: Tensor) -> Tensor:
+        surprise, error = _surprise_of(odds), torch.sigmoid(odds)
+        power = (odds - surprise).mul_(gamma).exp_()
+        hardly = surprise.mul_(gamma).addcmul_(surprise, error, value=-1)
+        return error.add_(hardly).mul_(power)
+
+    def of_classes(logits: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+        odds = _odds_of_classes(logits, target, valid)
+        surprise = softplus(odds, threshold=50)  # torch's own of 20 is exact in float32 only
+        return surprise * torch.exp(gamma * (odds - surprise))
+
+    return PixelFunction(value, slope, of_classes)
 
 
-def weight_map(
-    weights: Sequence[float], classes: int, target: Tensor, valid: Tensor, dtype: torch.dtype
-) -> Tensor:
-    """Return each pixel's class weight, [b, h, w]; 0 where ignored."""
-    if len(weights) != classes:
-        raise ConfigError(f"expected {classes} class weights (one a class), found {list(weights)}")
-    if not all(weight >= 0 and math.isfinite(weight) for weight in weights):
-        raise ConfigError(f"class weights must be finite and 0 or more, found {list(weights)}")
-    values = torch.full(target.shape, weights[0], dtype=dtype, device=target.device)
-    for code, weight in enumerate(weights[1:], 1):
-        values.masked_fill_(target == code, weight)
-    return values.masked_fill_(~valid, 0)
-
-
-def class_errors(logits: Tensor, target: Tensor, valid: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Return (p, 1 - p) of each foreground class, each [b, h, w].
-
-    The first is of meaning at valid pixels of other classes only, the second at pixels of the
-    class.
-    """
-    if logits.shape[1] == 2:
-        error = torch.sigmoid(odds_against(logits, target, valid))
-        return [(error, error)]
-    probability = _known(logits, valid).softmax(1).unbind(1)[1:]
-    return [(own, 1 - own) for own in probability]
+def class_probabilities(logits: Tensor, valid: Tensor) -> list[Tensor]:
+    """Return the probability of each foreground class, each [b, h, w]; 0 where ignored."""
+    return list((_known(logits, valid).softmax(1) * valid[:, None]).unbind(1)[1:])
