@@ -240,7 +240,10 @@ class Scene:
         return self._sets[file], channels
 
     def _guess_units(self) -> Units:
-        parts = [image[:, valid].ravel() for image, valid in self.sampled(_SAMPLE)]
+        parts = [
+            (image if valid.all() else image[:, valid]).ravel()
+            for image, valid in self.sampled(_SAMPLE)
+        ]
         if not any(part.size for part in parts):  # the windows lie where the radar saw nothing
             shape = (min(self.grid.height, _SIDE), min(self.grid.width, _SIDE))
             image, valid = self.read(0, 0, self.grid.height, self.grid.width, out_shape=shape)
