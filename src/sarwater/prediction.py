@@ -178,6 +178,8 @@ class PredictionOptions:
     image's own statistics normalize it."""
     threads: int | None = None
     """CPU threads of the engine; all cores by default."""
+    compiled: bool = False
+    """Let torch compile the network, which pays where many windows follow; OpenVINO always does."""
 
 
 class Predictor:
@@ -220,6 +222,7 @@ class Predictor:
             device=options.device,
             precision=options.precision,
             threads=options.threads,
+            compiled=options.compiled,
         )
 
     def with_bundle(self, bundle: "Bundle") -> "Predictor":

@@ -76,3 +76,26 @@ def test_auto_takes_a_device_that_works() -> None:
     found = TorchEngine(convolution(), device="auto")
     assert found.device.type in ("cpu", "cuda")
     assert found.predict(patches()).shape == (3, 2, 16, 16)
+
+
+def test_a_compiled_network_says_the_same() -> None:
+    plain = TorchEngine(convolution(), device="cpu")
+    compiled = TorchEngine(convolution(), device="cpu", compiled=True)
+    assert compiled.name == "torch cpu float32 compiled"
+    for count in (3, 1):
+        np.testing.assert_allclose(
+            compiled.predict(patches(count)), plain.predict(patches(count)), rtol=0, atol=1e-5
+        )
+
+
+def test_a_network_that_cannot_be_compiled_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_graph: object, _inputs: object) -> None:
+        raise RuntimeError("no compiler here")
+
+    actual = torch.compile
+    monkeypatch.setattr(
+        torch, "compile", lambda module, dynamic: actual(module, dynamic=dynamic, backend=broken)
+    )
+    engine = TorchEngine(convolution(), device="cpu", compiled=True)
+    with pytest.raises(ModelError, match=r"no compiler here.*leave out --compile"):
+        engine.predict(patches())

@@ -28,6 +28,12 @@ def add_prediction_options(parser: argparse.ArgumentParser, *, precision: str) -
     parser.add_argument(
         "--batch-size", type=int, help="windows at once, 1 or more; by default the engine's best"
     )
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        help="let torch compile the network: a minute at the beginning, faster then (OpenVINO "
+        "always compiles)",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument(
         "--normalization",
@@ -55,4 +61,5 @@ def prediction_options(args: argparse.Namespace, overlap: int | None = None) -> 
         overlap=overlap,
         normalization=Normalization(args.normalization) if args.normalization else None,
         accept_units=args.accept_units,
+        compiled=args.compile,
     )

@@ -47,6 +47,7 @@ def engine_for(
     device: str = "auto",
     precision: str = "float32",
     threads: int | None = None,
+    compiled: bool = False,
 ) -> Engine:
     """Build the engine that runs a model.
 
@@ -57,6 +58,7 @@ def engine_for(
         device: ``auto`` (CUDA where there is any), ``cpu``, ``cuda`` or ``cuda:1``.
         precision: one of ``PRECISIONS``.
         threads: CPU threads; all cores by default, and for torch its own setting.
+        compiled: by torch's compiler; OpenVINO always compiles.
 
     Raises:
         ConfigError: there is no such engine or precision.
@@ -92,7 +94,7 @@ def engine_for(
         import torch
 
         torch.set_num_threads(threads)
-    return TorchEngine(bundle.build(), device=device, precision=precision)
+    return TorchEngine(bundle.build(), device=device, precision=precision, compiled=compiled)
 
 
 def _is_cpu(device: str) -> bool:
