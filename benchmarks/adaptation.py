@@ -214,6 +214,22 @@ def run(name: str, method: str, seed: int, work: Path) -> dict[str, Any]:
     return {**row, "trained_s": trained_s, "seconds": round(time.monotonic() - begin)}
 
 
+def rescore(name: str, method: str, seed: int, work: Path) -> dict[str, Any]:
+    """Choose threshold and seeds of a finished run anew, without labels, and score it again.
+
+    For when the rule has changed and the networks have not.
+    """
+    from adaptation_scores import choose_anew, score
+
+    pair, target = PAIRS[name], table(work, (PAIRS[name].target,))
+    out = work / "runs" / f"{name}-{method}-s{seed}"
+    source = table(work, pair.source)
+    if method != ORACLE:
+        choose_anew(out, target, source, pair.normalization)
+    measured = score(out / "model.safetensors", out, target, source, method == "source_only")
+    return {"pair": name, "method": method, "seed": seed, **measured}
+
+
 def wanted(args: argparse.Namespace) -> Iterator[tuple[str, str, int]]:
     """Yield the runs that were asked for, source models first."""
     methods = args.methods.split(",") if args.methods else [*METHODS, ORACLE]
@@ -223,6 +239,10 @@ def wanted(args: argparse.Namespace) -> Iterator[tuple[str, str, int]]:
             for method in methods:
                 if method != ORACLE or PAIRS[name].has_oracle:
                     yield name, method, seed
+
+
+def _key(row: dict[str, Any]) -> tuple[str, str, int]:
+    return row["pair"], row["method"], row["seed"]
 
 
 def read_rows() -> list[dict[str, Any]]:
@@ -254,7 +274,13 @@ def main() -> None:
     parser.add_argument("--seeds")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--table", action="store_true", help="print what is there, run nothing")
+    parser.add_argument(
+        "--rescore",
+        action="store_true",
+        help="choose thresholds of finished runs anew and score them, train nothing",
+    )
     parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--again", help=argparse.SUPPRESS)
     parser.add_argument("--source", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.table:
@@ -264,6 +290,10 @@ def main() -> None:
         name, method, seed = args.one.split("/")
         print(json.dumps(run(name, method, int(seed), args.work)))
         return
+    if args.again:
+        name, method, seed = args.again.split("/")
+        print(json.dumps(rescore(name, method, int(seed), args.work)))
+        return
     if args.source:
         name, loss, seed = args.source.split("/")
         source_model(PAIRS[name], int(seed), loss, args.work)
@@ -272,9 +302,9 @@ def main() -> None:
     rows = read_rows()
     if rows:
         write_rows(rows)
-    done = {(row["pair"], row["method"], row["seed"]) for row in rows}
-    missing = [one for one in wanted(args) if one not in done]
-    print(f"{len(done)} runs are done, {len(missing)} are missing", flush=True)
+    done = {_key(row) for row in rows}
+    missing = [one for one in wanted(args) if (one in done) == args.rescore]
+    print(f"{len(done)} runs are done; {len(missing)} to go", flush=True)
 
     def execute(option: str, key: str) -> str | None:
         command = [sys.executable, __file__, option, key, "--work", str(args.work)]
@@ -291,9 +321,12 @@ def main() -> None:
 
     def start(one: tuple[str, str, int]) -> None:
         key = "/".join(map(str, one))
-        printed = execute("--one", key)
+        printed = execute("--again" if args.rescore else "--one", key)
         if printed:
             row = json.loads(printed.splitlines()[-1])
+            for old in [known for known in rows if _key(known) == one]:
+                row = {**old, **row}
+                rows.remove(old)
             rows.append(row)
             write_rows(rows)
             reached = {point: found["f1"] for point, found in row["points"].items()}
@@ -302,7 +335,7 @@ def main() -> None:
     # Source models first, each once: several runs begin with the same one.
     sources: dict[tuple[Any, ...], str] = {}
     for name, method, seed in missing:
-        if method != ORACLE:
+        if method != ORACLE and not args.rescore:
             pair, loss = PAIRS[name], METHODS[method].source_loss
             sources[pair.source, pair.normalization, loss, seed] = f"{name}/{loss}/{seed}"
     with ThreadPoolExecutor(args.jobs) as pool:

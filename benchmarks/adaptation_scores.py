@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from sarwater.adaptation.choosing import choose
 from sarwater.adaptation.observation import Observation
+from sarwater.adaptation.separation import CAUTION
 from sarwater.datasets.manifest import ChipRecord, Manifest
 from sarwater.evaluation.chips import Evaluation, ModelIdentity, Observed, evaluate
 from sarwater.evaluation.counts import BINS
 from sarwater.evaluation.scores import METRICS, curve
-from sarwater.models.bundle import load_bundle
+from sarwater.models.bundle import Bundle, load_bundle, save_bundle
 from sarwater.normalize import BandStatistics, group_statistics
 from sarwater.prediction import PredictionOptions, Predictor, water_probability
 from sarwater.raster import read_chip
@@ -108,6 +110,37 @@ def score(path: Path, out: Path, target: Manifest, source: Manifest, plain: bool
     }
 
 
+def choose_anew(out: Path, target: Manifest, source: Manifest, normalization: str) -> None:
+    """Replace threshold and seeds in the model file of a finished run by what the rule says now.
+
+    Args:
+        out: the run.
+        target: chips of the target, all splits; their labels are not read.
+        source: chips of the source.
+        normalization: that of the run's settings; a model of another was matched by its classes.
+    """
+    path = out / "model.safetensors"
+    bundle = load_bundle(path)
+    known = json.loads((out / "train.json").read_text())["validation"]["threshold"]
+    plain = replace(bundle, info=bundle.info.model_copy(update={"seed_margin": 0.0}))
+    options = PredictionOptions(device="cpu", accept_units=True)
+    seen = LabelFree(Predictor(plain, options), target, source).seen
+    chosen = choose(
+        seen.separation(known),
+        known,
+        "seeds",
+        is_matched=bundle.info.normalization.kind.value != normalization,
+        cautious=seen.separation(known, CAUTION),
+    )
+    changes = {
+        "threshold": chosen.threshold,
+        "seed_margin": chosen.seed_margin,
+        "threshold_criterion": chosen.criterion,
+    }
+    state = dict(bundle.state)
+    save_bundle(path, Bundle(bundle.info.model_copy(update=changes), state), overwrite=True)
+
+
 def point_at(found: Evaluation, threshold: float) -> dict[str, Any]:
     """Return the pooled scores at a threshold."""
     scores, at = curve(found.counts.pooled()), round(threshold * 1000) - 1
@@ -134,10 +167,10 @@ class LabelFree:
         self._chips = list(self._sampled(part))
         self._groups = self._statistics(part)
         first = self._chips[0]
-        self._seen = Observation(first.image.shape[0], first.units)
+        self.seen = Observation(first.image.shape[0], first.units)
         self._maps = [self._water(chip, chip.image) for chip in self._chips]
         for chip, water in zip(self._chips, self._maps, strict=True):
-            self._seen.add(chip, water)
+            self.seen.add(chip, water)
         self._source = source
 
     def _sampled(self, part: Manifest) -> Iterator[Chip]:
@@ -189,7 +222,7 @@ class LabelFree:
         water is estimated anew by expectation maximization (Saerens et al. 2002). The source's
         where a rule has no answer.
         """
-        near, alone = self._seen.separation(source), self._seen.separation()
+        near, alone = self.seen.separation(source), self.seen.separation()
         calibrated, prior = self._calibrate()
         return {
             "separation": near.threshold if near else source,
@@ -199,13 +232,13 @@ class LabelFree:
         }
 
     def _expected_share(self, calibrated: Any) -> float:
-        pixels = self._seen.histogram
+        pixels = self.seen.histogram
         wanted = (pixels * calibrated).sum() / pixels.sum()
         above = pixels[::-1].cumsum()[::-1][1:] / pixels.sum()
         return float(np.abs(above - wanted).argmin() + 1) / 1000
 
     def _prior_shift(self, calibrated: Any, prior: float, source: float) -> float:
-        pixels = self._seen.histogram / self._seen.histogram.sum()
+        pixels = self.seen.histogram / self.seen.histogram.sum()
         p = np.clip(calibrated, 1e-6, 1 - 1e-6)
         share, posterior = prior, p
         for _ in range(200):
@@ -233,11 +266,11 @@ class LabelFree:
                 one, two = (seen >= np.float32(threshold) for seen in (water, other))
                 agreement[name][0] += int((one & two).sum())
                 agreement[name][1] += int((one | two).sum())
-        separation = self._seen.separation_at(threshold)
+        separation = self.seen.separation_at(threshold)
         return {
-            "entropy": round(self._seen.entropy, 5),
+            "entropy": round(self.seen.entropy, 5),
             "separation": None if separation is None else round(separation, 5),
-            "water_share": round(self._seen.water_share(threshold), 5),
+            "water_share": round(self.seen.water_share(threshold), 5),
             **{
                 f"agreement_{name}": round(both / either, 5) if either else None
                 for name, (both, either) in agreement.items()

@@ -65,10 +65,13 @@ def test_what_calls_too_much_water_needs_seeds(data: Manifest, source: TrainingD
     found, progress = looked(data, source, 2.0)
     dividing = found["dividing"]
     assert dividing > 0.6
-    assert found["threshold"] == 0.5
-    assert found["seed_margin"] == pytest.approx(log_odds(dividing))
-    assert progress.pseudo["seed_margin"] == found["seed_margin"]
+    assert 0.5 < found["threshold"] < dividing
+    assert found["seed_margin"] == pytest.approx(log_odds(dividing) - log_odds(found["threshold"]))
+    assert f"moved from 0.500 to {found['threshold']:.3f}" in found["criterion"]
     assert f"{dividing:.3f}" in found["criterion"]
+    # Pseudo-labels reach as far as the source's threshold says, beside the same sure water.
+    assert progress.pseudo["threshold"] == 0.5
+    assert progress.pseudo["seed_margin"] == pytest.approx(log_odds(dividing))
 
 
 def test_what_calls_too_little_water_gets_a_lower_threshold(

@@ -31,6 +31,7 @@ def choose(
     wish: Literal["seeds", "separation", "source"],
     *,
     is_matched: bool,
+    cautious: Separation | None = None,
 ) -> Choice:
     """Choose threshold and seeds.
 
@@ -39,11 +40,17 @@ def choose(
         source: threshold that the source's labels chose.
         wish: ``adaptation.threshold`` of the settings.
         is_matched: the target's classes were laid on the source's, so that its threshold holds.
+        cautious: where it separates with more trust in the source's threshold; with seeds, water
+            reaches as far as that.
 
     >>> found = Separation(0.8, 1.0, 0.1)
     >>> chosen = choose(found, 0.5, "seeds", is_matched=False)
     >>> chosen.threshold, round(chosen.seed_margin, 3)
     (0.5, 1.386)
+    >>> nearer = Separation(0.6, 1.1, 0.2)
+    >>> chosen = choose(found, 0.5, "seeds", is_matched=False, cautious=nearer)
+    >>> chosen.threshold, round(chosen.seed_margin, 3)
+    (0.6, 0.981)
     """
     dividing, margin, criterion = source, 0.0, _FROM_SOURCE
     threshold = source
@@ -56,9 +63,12 @@ def choose(
     elif wish == "seeds" and is_matched:
         criterion += "; the target's land and water were laid on the source's"
     elif wish == "seeds" and dividing > source:
-        margin = _log_odds(dividing) - _log_odds(source)
+        if cautious is not None:
+            threshold = min(max(source, cautious.threshold), dividing)
+        margin = _log_odds(dividing) - _log_odds(threshold)
+        moved = f", moved from {source:.3f} to {threshold:.3f}" if threshold > source else ""
         criterion += (
-            f", for water beside pixels of at least {dividing:.3f}, where the target's "
+            f"{moved}, for water beside pixels of at least {dividing:.3f}, where the target's "
             "backscatter falls into two classes; no label of the target was used"
         )
     else:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarwater.adaptation.separation import (
+    TRUST,
     BackscatterByProbability,
     Separation,
     TwoClasses,
@@ -62,16 +63,18 @@ class Observation:
         total = self.histogram.sum()
         return float(self.histogram[round(threshold * 1000) :].sum() / total) if total else np.nan
 
-    def separation(self, expected: float | None = None) -> Separation | None:
+    def separation(self, expected: float | None = None, trust: float = TRUST) -> Separation | None:
         """Return the threshold at which the backscatter separates best, if any does.
 
         Args:
             expected: a threshold that holds elsewhere (the source's), which weighs in.
+            trust: how much.
         """
         return separating_threshold(
             self._backscatter,
             water_is_darker=self._units is not Units.OTHER,
             expected=expected,
+            trust=trust,
         )
 
     def two_classes(self, threshold: float) -> TwoClasses | None:

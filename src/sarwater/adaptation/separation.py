@@ -42,6 +42,13 @@ _SMALLEST_VARIANCE = 1e-6
 """Share of the whole variance that is added to each class's, lest a constant one divides by 0."""
 
 
+TRUST = 0.01
+"""Weight of the squared shift of the logits from an expected threshold."""
+
+CAUTION = 0.05
+"""The same where the threshold may be moved, not only sure water be found."""
+
+
 @dataclass(frozen=True)
 class Separation:
     """A threshold chosen without labels."""
@@ -162,7 +169,7 @@ def separating_threshold(
     *,
     water_is_darker: bool = True,
     expected: float | None = None,
-    trust: float = 0.01,
+    trust: float = TRUST,
 ) -> Separation | None:
     """Choose the threshold whose two classes of backscatter fit two normal distributions best.
 

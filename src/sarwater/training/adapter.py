@@ -17,7 +17,7 @@ from sarwater.adaptation.averaging import averaged_with, weights_of
 from sarwater.adaptation.batch_norm import adapted_bundle
 from sarwater.adaptation.choosing import choose
 from sarwater.adaptation.self_training import PseudoLabelled, class_mix, jitter, pseudo_labels
-from sarwater.adaptation.separation import BackscatterEvidence, TwoClasses
+from sarwater.adaptation.separation import CAUTION, BackscatterEvidence, TwoClasses
 from sarwater.config import AugmentationSettings, Strategy, TrainSettings
 from sarwater.datasets.manifest import Manifest
 from sarwater.errors import ConfigError
@@ -158,16 +158,16 @@ class Adapter:
             ``entropy`` (mean, bits).
         """
         seen = observe(network, self._source, self.data, self._fabric)
-        chosen = choose(
-            seen.separation(source_threshold),
-            source_threshold,
-            self._settings.adaptation.threshold,
-            is_matched=self.data.matched is not None,
-        )
+        found, wish = seen.separation(source_threshold), self._settings.adaptation.threshold
+        is_matched = self.data.matched is not None
+        cautious = seen.separation(source_threshold, CAUTION)
+        chosen = choose(found, source_threshold, wish, is_matched=is_matched, cautious=cautious)
         classes = seen.two_classes(chosen.dividing)
+        # While the network still learns its threshold stays, so as not to feed on itself.
+        pseudo = choose(found, source_threshold, wish, is_matched=is_matched)
         progress.pseudo = {
-            "threshold": chosen.threshold,
-            "seed_margin": chosen.seed_margin,
+            "threshold": pseudo.threshold,
+            "seed_margin": pseudo.seed_margin,
             "classes": classes.state() if classes else None,
         }
         return {
