@@ -39,6 +39,7 @@ ORDER = (
     "losses",
     "models",
     "engines",
+    "diagnosis",
     "stitching",
     "prediction",
     "evaluation",

@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "map": "map the water of whole scenes",
     "export": "write a model as ONNX, for QGIS and other programs",
     "report": "build a page from results",
+    "doctor": "say what is installed, what it runs on, and what is missing",
 }
 """Name and one line of help; ``sarwater.cli.NAME`` has ``add_arguments`` and ``run``."""
 

@@ -97,6 +97,21 @@ def engine_for(
     return TorchEngine(bundle.build(), device=device, precision=precision, compiled=compiled)
 
 
+def engine_kinds_here() -> dict[str, str]:
+    """Say of each engine whether it runs here, and which one and which precision are ``auto``."""
+    found = {"torch": "there"}
+    if _has_openvino():
+        from sarwater.engines.openvino_engine import multiplies_in_bfloat16
+
+        precision = "bfloat16" if multiplies_in_bfloat16() else "float32"
+        found["openvino"] = f"there; precision auto is {precision}"
+    else:
+        found["openvino"] = "not installed"
+    on_cpu = "openvino" if _has_openvino() else "torch"
+    found["auto"] = on_cpu if _is_cpu("auto") else "torch on the GPU"
+    return found
+
+
 def _is_cpu(device: str) -> bool:
     """Tell whether a device is the CPU, where it can be told without loading torch."""
     if device == "cpu" or (device == "auto" and not _has_gpu_driver()):

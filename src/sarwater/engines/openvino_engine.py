@@ -47,8 +47,7 @@ class OpenvinoEngine:
         """
         core = _core()
         if precision == "auto":
-            able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-            precision = "bfloat16" if "BF16" in able else "float32"
+            precision = "bfloat16" if multiplies_in_bfloat16() else "float32"
         self.precision = precision
         self.parallel = threads or _cores()
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -89,6 +88,11 @@ class OpenvinoEngine:
             probability[:] = request.get_output_tensor(0).data[0]
         self._idle.put(request)
         return found
+
+
+def multiplies_in_bfloat16() -> bool:
+    """Tell whether this CPU does, which is about twice as fast as in float32."""
+    return "BF16" in _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 @cache

@@ -77,10 +77,18 @@ def _runs_python() -> bool:
     return Path(sys.executable or "").stem.lower().startswith("python")
 
 
+def cache_folder() -> Path | None:
+    """Return the folder of what is kept between runs; None where nothing is to be kept."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    if named == "":
+        return None
+    return Path(named) if named else user_cache_path("sarwater", appauthor=False)
+
+
 def _place(bundle: Bundle) -> Path | None:
     """Return where a graph is kept; None where it is not."""
-    named = os.environ.get(FOLDER_VARIABLE)
-    if named == "" or not isinstance(bundle.state, StoredWeights):
+    folder = cache_folder()
+    if folder is None or not isinstance(bundle.state, StoredWeights):
         return None
     info = bundle.info
     parts = {
@@ -92,7 +100,6 @@ def _place(bundle: Bundle) -> Path | None:
         "sources": _sources_hash(),
     }
     key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-    folder = Path(named) if named else user_cache_path("sarwater", appauthor=False)
     return folder / "graphs" / f"{key[:32]}.graph"
 
 

@@ -7,7 +7,13 @@ products) becomes ``valid`` here, once; behind it there is no NaN.
 from sarwater.raster.borders import border_valid
 from sarwater.raster.chips import label_values, read_chip, read_target
 from sarwater.raster.grids import check_same_grid, lonlat_bounds, pixel_area, short_crs
-from sarwater.raster.opening import Header, read_header, small_cache
+from sarwater.raster.opening import (
+    Header,
+    gdal_drivers,
+    gdal_version,
+    read_header,
+    small_cache,
+)
 from sarwater.raster.outlines import outlines
 from sarwater.raster.regridding import OnGrid, on_grid
 from sarwater.raster.rows import Layer, RowRaster, create_rows, opened_rows, write_cog
@@ -24,6 +30,8 @@ __all__ = [
     "border_valid",
     "check_same_grid",
     "create_rows",
+    "gdal_drivers",
+    "gdal_version",
     "label_values",
     "lonlat_bounds",
     "on_grid",

@@ -173,3 +173,14 @@ def small_cache() -> Iterator[None]:
     """Hold few blocks of rasters in memory, as long as they are read and written by rows."""
     with rasterio.Env(GDAL_CACHEMAX=_CACHE):
         yield
+
+
+def gdal_version() -> str:
+    """Return the version of GDAL that reads and writes rasters."""
+    return str(rasterio.__gdal_version__)
+
+
+def gdal_drivers() -> set[str]:
+    """Return the names of the raster formats that GDAL knows here."""
+    with rasterio.Env() as env:
+        return set(env.drivers())

@@ -1,0 +1,175 @@
+"""What is installed and what it runs on: for users who ask whether it works, and for reports."""
+
+import importlib
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from sarwater import __version__
+from sarwater.engines import engine_kinds_here
+from sarwater.models.graphs import cache_folder
+
+_NEEDED = {
+    "torch": "pip install torch",
+    "torchvision": "pip install torchvision, of the version that fits torch",
+    "lightning": "pip install lightning",
+    "segmentation-models-pytorch": "pip install segmentation-models-pytorch",
+    "timm": "pip install timm",
+    "rasterio": "pip install rasterio",
+    "geopandas": "pip install geopandas",
+    "pyogrio": "pip install pyogrio",
+    "distributed": "pip install distributed",
+    "onnx": "pip install onnx",
+}
+_WORTHWHILE = {
+    "openvino": "pip install openvino: maps several times as fast on a CPU",
+    "tensorboard": "pip install tensorboard: draws the curves of a run while it trains",
+    "torchgeo": "pip install torchgeo: encoders trained on Sentinel-1, by their names",
+}
+_MODULES = {"segmentation-models-pytorch": "segmentation_models_pytorch"}
+_DRIVERS = {"COG": "maps", "GPKG": "polygons", "FlatGeobuf": "polygons", "PNG": "quick-looks"}
+_ROOM_GB = 2.0
+"""Room on a disk under which a whole scene may not find a place."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    topic: str
+    """program, package, accelerator, engine, machine, raster or disk."""
+    name: str
+    value: str
+    """What was found, in words."""
+    advice: str = ""
+    """What to do about it; empty where nothing is to be done."""
+    is_needed: bool = False
+    """Whether the program does not work without it."""
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether something that is needed is missing."""
+        return self.is_needed and bool(self.advice)
+
+
+def diagnose() -> list[Finding]:
+    """Look at versions, accelerator, engines, raster drivers, memory and disks."""
+    return [
+        Finding("program", "sarwater", __version__),
+        Finding("program", "python", f"{platform.python_version()}, {sys.executable}"),
+        *_packages(),
+        *_accelerators(),
+        *_engines(),
+        *_machine(),
+        *_drivers(),
+        *_disks(),
+    ]
+
+
+def _packages() -> Iterator[Finding]:
+    for packages, is_needed in ((_NEEDED, True), (_WORTHWHILE, False)):
+        for name, advice in packages.items():
+            try:
+                found = version(name)
+            except PackageNotFoundError:
+                yield Finding("package", name, "not installed", advice, is_needed)
+                continue
+            broken = _import_error(name) if is_needed else ""
+            if broken:
+                again = f"it does not load ({broken}); install it again: {advice}"
+                yield Finding("package", name, found, again, is_needed)
+            else:
+                yield Finding("package", name, found, is_needed=is_needed)
+
+
+def _import_error(package: str) -> str:
+    """Load a package: one of a version that does not fit fails only then."""
+    try:
+        importlib.import_module(_MODULES.get(package, package))
+    except Exception as error:  # packages fail in every way
+        return " ".join(str(error).split())[:200] or type(error).__name__
+    return ""
+
+
+def _accelerators() -> Iterator[Finding]:
+    try:
+        import torch
+
+        names = [
+            f"{torch.cuda.get_device_name(index)}, "
+            f"{torch.cuda.get_device_properties(index).total_memory / 2**30:.0f} GiB"
+            for index in range(torch.cuda.device_count())
+        ]
+    except Exception as error:  # a driver that does not fit
+        advice = "check the driver, and that torch is built for it"
+        yield Finding("accelerator", "cuda", " ".join(str(error).split())[:200], advice)
+        return
+    for index, name in enumerate(names):
+        yield Finding("accelerator", f"cuda:{index}", name)
+    if not names:
+        yield Finding("accelerator", "cuda", "none found; the CPU trains and maps")
+
+
+def _engines() -> Iterator[Finding]:
+    for name, said in engine_kinds_here().items():
+        yield Finding("engine", name, said)
+
+
+def _machine() -> Iterator[Finding]:
+    yield Finding("machine", "system", platform.platform())
+    yield Finding("machine", "cores", str(os.cpu_count()))
+    memory = _memory_gib()
+    if memory is not None:
+        few = "maps take 1 GiB, trainings some more: close other programs" if memory < 4 else ""
+        yield Finding("machine", "memory", f"{memory:.1f} GiB", few)
+
+
+def _memory_gib() -> float | None:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    except (AttributeError, ValueError, OSError):  # not POSIX
+        return None
+
+
+def _drivers() -> Iterator[Finding]:
+    try:
+        import pyogrio
+
+        from sarwater.raster import gdal_drivers, gdal_version
+    except ImportError:
+        return  # said among the packages
+    there = gdal_drivers() | set(pyogrio.list_drivers(write=True))
+    yield Finding("raster", "GDAL", gdal_version())
+    for driver, use in _DRIVERS.items():
+        advice = "" if driver in there else "install rasterio and pyogrio from wheels (pip)"
+        found = "there" if driver in there else "missing"
+        yield Finding("raster", driver, f"{found} ({use})", advice, is_needed=True)
+
+
+def _disks() -> Iterator[Finding]:
+    folders = {"temporary files": Path(tempfile.gettempdir()), "here": Path.cwd()}
+    kept = cache_folder()
+    if kept is not None:
+        folders["kept between runs"] = kept
+    for name, folder in folders.items():
+        there = next(one for one in (folder, *folder.parents) if one.exists())
+        free = shutil.disk_usage(there).free / 1e9
+        advice = f"make room: a whole scene needs some {_ROOM_GB:.0f} GB" if free < _ROOM_GB else ""
+        if not os.access(there, os.W_OK):
+            advice = "it cannot be written; name another folder (TMPDIR, SARWATER_CACHE, --out)"
+        yield Finding("disk", name, f"{folder}, {free:.1f} GB free", advice)
+
+
+def as_json(findings: list[Finding]) -> dict[str, Any]:
+    """Return the findings by topic and name, and whether all that is needed is there."""
+    topics: dict[str, Any] = {}
+    for one in findings:
+        topics.setdefault(one.topic, {})[one.name] = {"found": one.value, "advice": one.advice}
+    return {"works": not any(one.is_failure for one in findings), **topics}

@@ -1,0 +1,75 @@
+"""What the doctor says of this machine, and of one where things are missing."""
+
+import importlib
+import json
+import platform
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from sarwater import diagnosis
+from sarwater.cli import main
+from sarwater.diagnosis import as_json, diagnose
+
+
+def test_versions_are_those_of_the_packages() -> None:
+    found = as_json(diagnose())
+    assert found["works"] is True
+    assert found["program"]["python"]["found"].startswith(platform.python_version())
+    for name in ("torch", "rasterio", "segmentation-models-pytorch"):
+        assert found["package"][name] == {"found": version(name), "advice": ""}
+    assert {"auto", "openvino", "torch"} == set(found["engine"])
+    assert set(found["accelerator"]) == (
+        {f"cuda:{index}" for index in range(torch.cuda.device_count())} or {"cuda"}
+    )
+
+
+def test_what_is_needed_and_missing_fails_with_a_way_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def without_timm(name: str) -> str:
+        if name in ("timm", "torchgeo"):
+            raise PackageNotFoundError(name)
+        return "1.0"
+
+    monkeypatch.setattr(diagnosis, "version", without_timm)
+    assert main(["doctor"]) == 1
+    said = capsys.readouterr()
+    lines = said.out.splitlines()
+    at = next(index for index, line in enumerate(lines) if " timm " in line)
+    assert lines[at].startswith(" x timm")
+    assert "pip install timm" in lines[at + 1]
+    assert any(line.startswith(" ! torchgeo") for line in lines)
+    assert "does not work without timm" in said.err
+
+
+def test_a_package_that_does_not_load_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(name: str) -> Any:
+        if name == "torchvision":
+            raise RuntimeError("operator torchvision::nms\ndoes not exist")
+        return importlib.__import__(name)
+
+    monkeypatch.setattr(importlib, "import_module", broken)
+    found = as_json(diagnose())
+    assert found["works"] is False
+    assert "torchvision::nms does not exist" in found["package"]["torchvision"]["advice"]
+
+
+def test_a_full_disk_and_a_folder_that_is_not_there_are_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SARWATER_CACHE", str(tmp_path / "not" / "there"))
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10**8))
+    found = as_json(diagnose())["disk"]
+    assert found["kept between runs"]["found"] == f"{tmp_path / 'not' / 'there'}, 0.1 GB free"
+    assert "make room" in found["here"]["advice"]
+
+
+def test_it_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["raster"]["COG"]["advice"] == ""
