@@ -24,6 +24,7 @@ COMMANDS: dict[str, str] = {
     "map": "map the water of whole scenes",
     "export": "write a model as ONNX, for QGIS and other programs",
     "report": "build a page from results",
+    "completion": "print a script by which a shell completes commands and options",
     "doctor": "say what is installed, what it runs on, and what is missing",
 }
 """Name and one line of help; ``sarwater.cli.NAME`` has ``add_arguments`` and ``run``."""
@@ -60,6 +61,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"sarwater {name}: {str(error) or 'interrupted'}", file=sys.stderr)
         return 143 if isinstance(error, Terminated) else 130
     return 0
+
+
+def full_parser() -> argparse.ArgumentParser:
+    """Return a parser of every command with all its options."""
+    parser, commands = _parser()
+    for name, command in commands.items():
+        importlib.import_module(f"sarwater.cli.{name}").add_arguments(command)
+    return parser
 
 
 def _fail(name: str, message: str) -> int:
