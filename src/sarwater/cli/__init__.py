@@ -20,6 +20,7 @@ COMMANDS: dict[str, str] = {
     "train": "train a model",
     "adapt": "carry a model to a region without labels",
     "evaluate": "score a model on labelled chips",
+    "baseline": "score a threshold on backscatter, what a network has to beat",
     "compare": "put evaluations side by side",
     "map": "map the water of whole scenes",
     "export": "write a model as ONNX, for QGIS and other programs",

@@ -1,0 +1,108 @@
+"""Options and output of every command that scores something on labelled chips."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sarwater.datasets.manifest import Manifest
+
+
+def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options: which chips, which pixels, how many resamples, where to."""
+    parser.add_argument("data", type=Path, help="the manifest, a CSV table from `sarwater index`")
+    parser.add_argument("--split", default="test", help="score the chips of this split; '' for all")
+    parser.add_argument(
+        "--domains", nargs="+", metavar="NAME", help="only the chips of these domains"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder of the results")
+    parser.add_argument(
+        "--missing-radar",
+        choices=("exclude", "as-land"),
+        default="exclude",
+        help="labelled pixels without data in the image: do not count, or count as mapped land",
+    )
+    parser.add_argument(
+        "--allow-dry",
+        action="store_true",
+        help="go on when the chips have no water at all, to count false alarms only",
+    )
+    parser.add_argument(
+        "--bootstrap",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="resamples of the 95 %% intervals over chips; 0 leaves them out",
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap, 0 or more")
+    parser.add_argument(
+        "--panels", type=int, default=24, help="number of worst chips to show, 0 or more"
+    )
+    parser.add_argument("--json", action="store_true", help="print the scores as JSON")
+    parser.add_argument("--overwrite", action="store_true", help="replace the folder")
+
+
+def check_at_least(args: argparse.Namespace, **least: int) -> None:
+    """Check that options are not too small; those of evaluations always.
+
+    Raises:
+        ConfigError: all that are.
+    """
+    from sarwater.errors import ConfigError
+
+    wrong = [
+        f"--{name.replace('_', '-')} must be {low} or more, found {getattr(args, name)}"
+        for name, low in {"bootstrap": 0, "seed": 0, "panels": 0, **least}.items()
+        if getattr(args, name) is not None and getattr(args, name) < low
+    ]
+    if wrong:
+        raise ConfigError("; ".join(wrong))
+
+
+def chosen_chips(args: argparse.Namespace, *inputs: Path) -> "Manifest":
+    """Return the chips that were asked for, once the output may be written.
+
+    Args:
+        args: of the command.
+        inputs: further files that the output must not replace.
+
+    Raises:
+        OutputExistsError: the folder exists and may not be overwritten.
+        ManifestError: the table is unreadable, or has no such split or domain.
+    """
+    from sarwater.datasets.manifest import read_manifest
+    from sarwater.files import refuse_existing, refuse_inputs
+
+    refuse_existing(args.out, overwrite=args.overwrite, folder=True)
+    manifest = read_manifest(args.data)
+    refuse_inputs(args.out, (*inputs, *manifest.files))
+    return manifest.select(split=args.split or None, domains=args.domains)
+
+
+def evaluation_arguments(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what ``evaluate_to_folder`` takes of the options."""
+    from sarwater.evaluation.chips import MissingRadar
+
+    return {
+        "split": args.split or None,
+        "missing_radar": MissingRadar(args.missing_radar),
+        "allow_dry": args.allow_dry,
+        "resamples": args.bootstrap,
+        "seed": args.seed,
+        "panels": args.panels,
+        "overwrite": args.overwrite,
+    }
+
+
+def print_summary(summary: dict[str, object], out: Path, *, as_json: bool) -> None:
+    """Print the scores, and where the rest is."""
+    import json
+
+    from sarwater.evaluation.files import format_result
+
+    if as_json:
+        short = {name: value for name, value in summary.items() if name != "curve"}
+        print(json.dumps({"folder": str(out), **short}, indent=2, allow_nan=False))
+        return
+    print(format_result(summary))
+    print(f"\nresults: {out}")

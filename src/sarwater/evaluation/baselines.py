@@ -1,0 +1,328 @@
+"""Water by a threshold on backscatter: what a network has to beat.
+
+Each method is as its paper has it. All of them look at one band on a logarithmic scale (decibels,
+or the steps of 8-bit products), and call water what lies at or below a threshold: one for each
+scene, or one for all.
+"""
+
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from sarwater.datasets.manifest import ChipRecord, Manifest
+from sarwater.errors import ConfigError, DataError, nearest
+from sarwater.normalize import BandStatistics
+from sarwater.progress import track
+from sarwater.raster import read_chip
+from sarwater.types import IGNORE, AnyArray, BoolArray, Chip, FloatArray, Units
+from sarwater.units import in_decibels
+
+DoubleArray = NDArray[np.float64]
+
+_BINS = 1200
+_DECIBELS = (-50.0, 10.0)
+_BYTES = (-0.5, 255.5)
+_BRIGHT_TILES = 0.95
+"""Quantile of the spread of tiles above which a tile holds both classes."""
+
+_TILES = 5
+"""Tiles that a scene's threshold is taken from, at most."""
+
+
+class Method(enum.StrEnum):
+    """How a threshold is found."""
+
+    OTSU = "otsu"
+    """Largest variance between the two classes, scene by scene (Otsu 1979)."""
+    THRESHOLD = "threshold"
+    """The same for every scene, given or chosen on labelled chips of other events."""
+    MINIMUM_ERROR = "minimum-error"
+    """Kittler & Illingworth (1986) on the tiles of a scene that hold both classes, averaged (after
+    Martinis, Twele & Voigt 2009)."""
+
+
+@dataclass(frozen=True)
+class BaselineOptions:
+    """What is thresholded, and how."""
+
+    method: Method
+    band: str = "VH"
+    """Name of the band."""
+    median: int = 1
+    """Side in pixels of a median filter before that; 1: none."""
+    tile: int = 200
+    """Side in pixels of the tiles of ``minimum-error``."""
+
+    def __post_init__(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            ConfigError: a value is out of range.
+        """
+        if self.median < 1 or self.median % 2 == 0:
+            raise ConfigError(f"median: an odd number of pixels, 1 or more, found {self.median}")
+        if self.tile < 16:
+            raise ConfigError(f"tile: at least 16 px, found {self.tile}")
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A threshold a scene; what ``evaluate`` takes for a model.
+
+    A pixel's probability is 1 / (1 + exp(x - t)), x being its backscatter and t its scene's
+    threshold, so that .5 is the method's own decision and other thresholds move t.
+    """
+
+    options: BaselineOptions
+    thresholds: Mapping[str, float]
+    """By scene; "" where one holds for all."""
+    scenes: Mapping[str, str] = field(default_factory=dict)
+    """Scene of each chip, by the chip's id."""
+
+    def model_chip(self, chip: Chip) -> Chip:
+        """Return the chip as it is.
+
+        Raises:
+            DataError: it has no such band.
+        """
+        band_of(chip, self.options.band)
+        return chip
+
+    def predict_chip(self, chip: Chip, group: BandStatistics | None = None) -> FloatArray:
+        """Return the probabilities of land and water, float32 [2, row, col].
+
+        Raises:
+            DataError: it has no such band, or its scene no threshold.
+        """
+        del group  # thresholds need no statistics
+        scene = "" if "" in self.thresholds else self.scenes.get(chip.id, chip.id)
+        if scene not in self.thresholds:
+            raise DataError(f"chip '{chip.id}': no threshold was found for its scene '{scene}'")
+        apart = backscatter(chip, self.options) - np.float32(self.thresholds[scene])
+        water = np.float32(1) / (1 + np.exp(np.clip(apart, -30, 30)))
+        return np.stack([1 - water, water]).astype(np.float32)
+
+
+def band_of(chip: Chip, name: str) -> FloatArray:
+    """Return a band by name.
+
+    Raises:
+        DataError: the chip has none of that name, or holds no backscatter.
+    """
+    there = [band.lower() for band in chip.bands]
+    if name.lower() not in there:
+        raise DataError(
+            f"chip '{chip.id}' has no band '{name}'{nearest(name, list(chip.bands))}: found "
+            f"{', '.join(chip.bands)}; name one with --band"
+        )
+    if chip.units == Units.OTHER:
+        raise DataError(f"chip '{chip.id}' holds no backscatter (units 'other'): nothing is dark")
+    return np.asarray(chip.image[there.index(name.lower())])
+
+
+def backscatter(chip: Chip, options: BaselineOptions) -> FloatArray:
+    """Return the band on a logarithmic scale, after the median filter.
+
+    Raises:
+        DataError: as ``band_of``.
+    """
+    values = in_decibels(band_of(chip, options.band), chip.units)
+    if options.median > 1:
+        values = ndimage.median_filter(values, options.median)
+    return np.asarray(values, np.float32)
+
+
+def edges_of(units: Units) -> DoubleArray:
+    """Return the edges of the bins that backscatter is counted in."""
+    low, high = _BYTES if units == Units.BYTE else _DECIBELS
+    return np.linspace(low, high, (256 if units == Units.BYTE else _BINS) + 1)
+
+
+def otsu(counts: DoubleArray, edges: DoubleArray) -> float | None:
+    """Return the edge that splits a histogram with the largest variance between the parts.
+
+    P0 P1 (m0 - m1)^2, with the shares P and means m of both parts. None where all pixels lie in
+    one bin.
+
+    Reference: Otsu, A threshold selection method from gray-level histograms, 1979.
+    """
+    share, mean, _ = _parts(counts, edges)
+    between = share[0] * share[1] * (mean[0] - mean[1]) ** 2
+    return _lowest(-between, edges)
+
+
+def minimum_error(counts: DoubleArray, edges: DoubleArray) -> float | None:
+    """Return the edge where two normal distributions explain a histogram best.
+
+    J = 2 (P0 ln s0 + P1 ln s1) - 2 (P0 ln P0 + P1 ln P1) is lowest, with the shares P and
+    standard deviations s of both parts. None where no edge leaves both parts a width.
+
+    Reference: Kittler & Illingworth, Minimum error thresholding, 1986.
+    """
+    share, _, variance = _parts(counts, edges)
+    width = edges[1] - edges[0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        cost = (share * np.log(variance)).sum(axis=0) - 2 * (share * np.log(share)).sum(axis=0)
+    cost[(variance < width**2).any(axis=0)] = np.nan
+    return _lowest(cost, edges)
+
+
+def _parts(counts: DoubleArray, edges: DoubleArray) -> tuple[DoubleArray, DoubleArray, DoubleArray]:
+    """Return share, mean and variance [2, edge] of what lies below and above each inner edge."""
+    middle = (edges[:-1] + edges[1:]) / 2
+    sums = np.stack([counts, counts * middle, counts * middle**2]).cumsum(axis=1)
+    below = sums[:, :-1]
+    parts = np.stack([below, sums[:, -1:] - below], axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = parts[1] / parts[0]
+        variance = parts[2] / parts[0] - mean**2
+        return parts[0] / sums[0, -1], mean, variance
+
+
+def _lowest(cost: DoubleArray, edges: DoubleArray) -> float | None:
+    """Return the inner edge of the lowest cost; the middle one of several in a row."""
+    if not np.isfinite(cost).any():
+        return None
+    best = np.flatnonzero(cost <= np.nanmin(cost) + 1e-12 * abs(np.nanmin(cost)))
+    return float(edges[1 + best[len(best) // 2]])
+
+
+class _Histogram:
+    """All pixels of a scene, split by Otsu's threshold."""
+
+    def __init__(self, edges: DoubleArray, _side: int) -> None:
+        self._edges = edges
+        self._counts: DoubleArray = np.zeros(len(edges) - 1)
+
+    def add(self, values: FloatArray, valid: BoolArray) -> None:
+        self._counts += _histogram(values[valid], self._edges)
+
+    def threshold(self) -> float | None:
+        return otsu(self._counts, self._edges)
+
+
+class _Tiles:
+    """The tiles of a scene: which hold both classes, and their minimum error thresholds."""
+
+    def __init__(self, edges: DoubleArray, side: int) -> None:
+        self._edges = edges
+        self._side = side
+        self._mean: list[float] = []
+        self._spread: list[float] = []
+        self._counts: list[DoubleArray] = []
+
+    def add(self, values: FloatArray, valid: BoolArray) -> None:
+        side = self._side
+        for row in range(0, values.shape[0], side):
+            for col in range(0, values.shape[1], side):
+                at = slice(row, row + side), slice(col, col + side)
+                self._add_tile(values[at], valid[at])
+
+    def _add_tile(self, values: FloatArray, valid: BoolArray) -> None:
+        half = values.shape[0] // 2, values.shape[1] // 2
+        if min(half) < 4 or not valid.all():
+            return
+        quarters = [
+            values[rows, cols].mean()
+            for rows in (slice(None, half[0]), slice(half[0], None))
+            for cols in (slice(None, half[1]), slice(half[1], None))
+        ]
+        self._mean.append(float(values.mean()))
+        self._spread.append(float(np.std(quarters)))
+        self._counts.append(_histogram(values, self._edges))
+
+    def threshold(self) -> float | None:
+        """Return the mean of the thresholds of the chosen tiles; None without any."""
+        if not self._mean:
+            return None
+        mean, spread = np.array(self._mean), np.array(self._spread)
+        chosen = np.flatnonzero(
+            (mean <= mean.mean()) & (spread >= np.quantile(spread, _BRIGHT_TILES))
+        )
+        chosen = chosen[np.argsort(-spread[chosen], kind="stable")][:_TILES]
+        found = [minimum_error(self._counts[index], self._edges) for index in chosen]
+        known = [value for value in found if value is not None]
+        return float(np.mean(known)) if known else None
+
+
+def _histogram(values: AnyArray, edges: DoubleArray) -> DoubleArray:
+    inside = np.clip(values, edges[0], edges[-1])
+    return np.histogram(inside, edges)[0].astype(np.float64)
+
+
+def fit(manifest: Manifest, options: BaselineOptions) -> Baseline:
+    """Find a threshold for each scene of some chips; their labels are not read.
+
+    A chip without a scene is one by itself. Where a scene shows no two classes (``None`` of the
+    method) its threshold is the mean of the others'.
+
+    Raises:
+        ConfigError: the method takes its threshold from elsewhere.
+        DataError: no scene has a threshold, chips differ in units, or lack the band.
+        RasterError: a file cannot be read.
+    """
+    if options.method == Method.THRESHOLD:
+        raise ConfigError("a fixed threshold is given or tuned, not found in the scenes")
+    scenes = {record.id: record.scene or record.id for record in manifest}
+    seen: dict[str, _Histogram | _Tiles] = {}
+    kind = _Histogram if options.method == Method.OTSU else _Tiles
+    for record, chip, values in _read(manifest, options, with_target=False):
+        part = seen.setdefault(scenes[record.id], kind(edges_of(chip.units), options.tile))
+        part.add(values, chip.valid)
+    found = {scene: part.threshold() for scene, part in seen.items()}
+    known = {scene: value for scene, value in found.items() if value is not None}
+    if not known:
+        raise DataError(f"{manifest.path or 'the manifest'}: no scene falls into two classes")
+    middle = float(np.mean(list(known.values())))
+    return Baseline(options, {scene: known.get(scene, middle) for scene in scenes.values()}, scenes)
+
+
+def tuned(manifest: Manifest, options: BaselineOptions) -> float:
+    """Return the threshold with the best F1 on labelled chips.
+
+    Raises:
+        DataError: no chip is labelled, none has water, chips differ in units, or lack the band.
+        RasterError: a file cannot be read.
+    """
+    part = manifest.select(labelled=True)
+    counts: DoubleArray | None = None
+    for _, chip, values in _read(part, options, with_target=True):
+        assert chip.target is not None
+        edges = edges_of(chip.units)
+        counted = chip.valid & (chip.target != IGNORE)
+        found = np.stack(
+            [
+                _histogram(values[counted & is_class], edges)
+                for is_class in (chip.target == 0, chip.target != 0)
+            ]
+        )
+        counts = found if counts is None else counts + found
+    if counts is None or not counts[1].any():
+        raise DataError(
+            f"{manifest.path or 'the manifest'} has no labelled water to choose a threshold on"
+        )
+    false, hit = counts.cumsum(axis=1)
+    f1 = 2 * hit / (hit + false + counts[1].sum())
+    return float(edges[1 + int(f1.argmax())])
+
+
+def _read(
+    manifest: Manifest, options: BaselineOptions, *, with_target: bool
+) -> Iterable[tuple[ChipRecord, Chip, FloatArray]]:
+    """Yield chips that have data, with their backscatter; all of the same units."""
+    first: Chip | None = None
+    for record in track(manifest, "reading", len(manifest)):
+        chip = read_chip(record, with_target=with_target)
+        if not chip.valid.any():
+            continue
+        first = first or chip
+        if (first.units == Units.BYTE) != (chip.units == Units.BYTE):
+            raise DataError(
+                f"chip '{first.id}' has units '{first.units.value}' and chip '{chip.id}' "
+                f"'{chip.units.value}', which no threshold serves at once; choose by --domains"
+            )
+        yield record, chip, backscatter(chip, options)

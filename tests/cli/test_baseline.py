@@ -1,0 +1,66 @@
+"""``sarwater baseline``, on chips with dark lakes."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sarwater.cli import main
+from tests.training.lakes import write_chips
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(write_chips(tmp_path_factory.mktemp("chips")))
+
+
+FAST = ("--split", "train", "--bootstrap", "0", "--panels", "1")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("otsu", "--median", "3"),
+        ("minimum-error", "--median", "3", "--tile", "32", "--band", "VV"),
+        ("threshold", "--value", "-14.5", "--median", "3"),
+    ],
+)
+def test_every_method_finds_the_lakes(
+    options: tuple[str, ...], table: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    method, *more = options
+    out = tmp_path / "out"
+    assert main(["baseline", method, table, *more, *FAST, "--out", str(out), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["folder"] == str(out)
+    summary = json.loads((out / "evaluation.json").read_text())
+    assert summary["operating_points"]["chosen"]["pooled"]["f1"]["value"] > 0.95
+    assert summary["model"]["name"].startswith(method)
+
+
+def test_a_threshold_is_tuned_on_other_chips(
+    table: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "out")
+    tune = ["--tune", table, "--tune-split", "train"]
+    assert main(["baseline", "threshold", table, *tune, "--split", "val", "--out", out]) == 0
+    assert "best F1 on data.csv: -1" in capsys.readouterr().out
+
+
+def test_baselines_are_compared_like_models(table: str, tmp_path: Path) -> None:
+    for method in ("otsu", "minimum-error"):
+        out = str(tmp_path / method)
+        assert main(["baseline", method, table, *FAST, "--tile", "32", "--out", out]) == 0
+    folders = [str(tmp_path / method) for method in ("otsu", "minimum-error")]
+    assert main(["compare", *folders, "--out", str(tmp_path / "both")]) == 0
+
+
+@pytest.mark.parametrize("options", [["threshold"], ["otsu", "--value", "3"]])
+def test_a_threshold_is_given_where_it_is_needed(
+    options: list[str], table: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    method, *more = options
+    with pytest.raises(SystemExit) as error:
+        main(["baseline", method, table, *more, "--out", str(tmp_path / "out")])
+    assert error.value.code == 2
+    assert "--value NUMBER or --tune TABLE" in capsys.readouterr().err

@@ -1,0 +1,193 @@
+"""Thresholds on backscatter against the plain definitions, pixel by pixel."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sarwater.datasets.manifest import ChipRecord, LabelCodes, Manifest
+from sarwater.errors import ConfigError, DataError
+from sarwater.evaluation.baselines import (
+    Baseline,
+    BaselineOptions,
+    Method,
+    edges_of,
+    fit,
+    minimum_error,
+    otsu,
+    tuned,
+)
+from sarwater.types import AnyArray, Chip, FloatArray, Grid, Units
+from tests.conftest import TifMaker
+
+BYTES = edges_of(Units.BYTE)
+
+mixtures = st.builds(
+    lambda seed, share, apart: mixture(seed, share, apart),
+    st.integers(0, 10_000),
+    st.floats(0.05, 0.95),
+    st.floats(20, 120),
+)
+
+
+def mixture(seed: int, share: float, apart: float) -> AnyArray:
+    """Whole numbers of two normal distributions, within 0 ... 255."""
+    random = np.random.default_rng(seed)
+    dark = random.random(800) < share
+    values = np.where(dark, random.normal(60, 8, 800), random.normal(60 + apart, 14, 800))
+    return np.clip(values.round(), 0, 255)
+
+
+def splits(values: AnyArray) -> list[tuple[float, AnyArray, AnyArray]]:
+    return [
+        (edge, values[values < edge], values[values > edge])
+        for edge in BYTES[1:-1]
+        if (values < edge).any() and (values > edge).any()
+    ]
+
+
+def histogram(values: AnyArray) -> AnyArray:
+    return np.histogram(values, BYTES)[0].astype(np.float64)
+
+
+@given(mixtures)
+def test_otsu_has_the_largest_variance_between_the_parts(values: AnyArray) -> None:
+    def between(dark: AnyArray, bright: AnyArray) -> float:
+        return float(len(dark) * len(bright) * (dark.mean() - bright.mean()) ** 2)
+
+    found = otsu(histogram(values), BYTES)
+    assert found is not None
+    best = max(between(dark, bright) for _, dark, bright in splits(values))
+    assert between(values[values < found], values[values > found]) == pytest.approx(best)
+
+
+@given(mixtures)
+def test_minimum_error_has_the_least_cost(values: AnyArray) -> None:
+    def cost(dark: AnyArray, bright: AnyArray) -> float:
+        if min(dark.std(), bright.std()) < 1:
+            return math.inf
+        parts = [(len(part) / len(values), part.std()) for part in (dark, bright)]
+        return sum(2 * p * math.log(s) - 2 * p * math.log(p) for p, s in parts)
+
+    found = minimum_error(histogram(values), BYTES)
+    assert found is not None
+    best = min(cost(dark, bright) for _, dark, bright in splits(values))
+    assert cost(values[values < found], values[values > found]) == pytest.approx(best)
+
+
+def test_one_value_has_no_threshold() -> None:
+    values = np.full(100, 7.0)
+    assert otsu(histogram(values), BYTES) is None
+    assert minimum_error(histogram(values), BYTES) is None
+
+
+def lake(seed: int, land: float = 120.0, water: float = 50.0) -> tuple[AnyArray, AnyArray]:
+    """Bytes [band, row, col] with a dark corner, and where it is."""
+    random = np.random.default_rng(seed)
+    inside = np.zeros((64, 64), bool)
+    inside[:44, :20] = True
+    image = np.where(inside, water, land) + random.normal(0, 9, (2, 64, 64))
+    return np.clip(image, 1, 254).astype(np.uint8), inside
+
+
+@pytest.fixture
+def chips(make_tif: TifMaker) -> Manifest:
+    """Two scenes of two chips; the second is brighter, and none of its chips is labelled."""
+    records = []
+    for scene, offset in (("first", 0.0), ("second", 60.0)):
+        for number in range(2):
+            image, inside = lake(number, 120 + offset, 50 + offset)
+            name = f"{scene}{number}"
+            labels = (make_tif(f"{name}_l.tif", inside.astype(np.uint8)),)
+            records.append(
+                ChipRecord(
+                    name,
+                    "here",
+                    (make_tif(f"{name}.tif", image, bands=("VV", "VH")),),
+                    ("VV", "VH"),
+                    Units.BYTE,
+                    scene=scene,
+                    labels=labels if scene == "first" else (),
+                    codes=(LabelCodes.parse("0=land,1=water"),) if scene == "first" else (),
+                )
+            )
+    return Manifest(tuple(records))
+
+
+def chip(image: AnyArray, name: str = "first0", units: Units = Units.BYTE) -> Chip:
+    _, height, width = image.shape
+    valid = np.ones((height, width), np.bool_)
+    return Chip(
+        name,
+        "here",
+        ("VV", "VH"),
+        units,
+        image.astype(np.float32),
+        valid,
+        None,
+        Grid(height, width),
+    )
+
+
+@pytest.mark.parametrize("method", [Method.OTSU, Method.MINIMUM_ERROR])
+def test_each_scene_has_its_own_threshold(method: Method, chips: Manifest) -> None:
+    found = fit(chips, BaselineOptions(method, tile=32, median=3))
+    assert set(found.thresholds) == {"first", "second"}
+    assert 60 < found.thresholds["first"] < 115
+    assert found.thresholds["second"] == pytest.approx(found.thresholds["first"] + 60, abs=8)
+    image, inside = lake(0)
+    water = found.predict_chip(chip(image))[1] >= 0.5
+    assert (water == inside).mean() > 0.97
+
+
+def test_a_half_is_the_threshold_itself(chips: Manifest) -> None:
+    del chips
+    baseline = Baseline(BaselineOptions(Method.THRESHOLD, "VV"), {"": 80.0})
+    image = np.zeros((2, 1, 4), np.float32)
+    image[0] = [[79, 80, 81, 255]]
+    found = baseline.predict_chip(chip(image))
+    assert found.dtype == np.float32
+    assert (found[1] >= np.float32(0.5)).tolist() == [[True, True, False, False]]
+    np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-6)
+    assert found[1, 0, 0] == pytest.approx(1 / (1 + math.exp(-1)))
+
+
+def test_linear_power_is_thresholded_in_decibels() -> None:
+    baseline = Baseline(BaselineOptions(Method.THRESHOLD), {"": -20.0})
+    power: FloatArray = np.array([[[0.009, 0.011]]] * 2, np.float32)
+    found = baseline.predict_chip(chip(power, units=Units.LINEAR))[1] >= 0.5
+    assert found.tolist() == [[True, False]]
+
+
+def test_a_tuned_threshold_has_the_best_f1(chips: Manifest) -> None:
+    options = BaselineOptions(Method.THRESHOLD, "VH")
+    found = tuned(chips, options)
+    images, labels = zip(*(lake(number) for number in range(2)), strict=True)
+    values, water = np.stack(images)[:, 1].ravel(), np.stack(labels).ravel()
+
+    def f1(threshold: float) -> float:
+        called = values <= threshold
+        return float(2 * (called & water).sum() / (called.sum() + water.sum()))
+
+    assert f1(found) == pytest.approx(max(f1(value) for value in range(256)))
+
+
+def test_what_does_not_fit_is_named(chips: Manifest, tmp_path: Path) -> None:
+    del tmp_path
+    with pytest.raises(DataError, match=r"has no band 'HH'.*found VV, VH; name one with --band"):
+        fit(chips, BaselineOptions(Method.OTSU, "HH"))
+    with pytest.raises(ConfigError, match="median: an odd number"):
+        BaselineOptions(Method.OTSU, median=4)
+    with pytest.raises(ConfigError, match="tile: at least 16"):
+        BaselineOptions(Method.OTSU, tile=4)
+    with pytest.raises(ConfigError, match="is given or tuned"):
+        fit(chips, BaselineOptions(Method.THRESHOLD))
+    unlabelled = Manifest(tuple(r for r in chips if not r.is_labelled))
+    with pytest.raises(DataError, match="no labelled water"):
+        tuned(unlabelled, BaselineOptions(Method.THRESHOLD))
+    baseline = Baseline(BaselineOptions(Method.OTSU), {"first": 80.0})
+    with pytest.raises(DataError, match="chip 'other': no threshold was found for its scene"):
+        baseline.predict_chip(chip(lake(0)[0], "other"))
