@@ -143,8 +143,12 @@ def test_the_report_says_what_can_be_said_without_labels(case: Case) -> None:
         "disagreement",
         "recommended",
         "warnings",
+        "notes",
         "history",
     }
+    (note,) = found["notes"]  # three decibels, and statistics of the source for both
+    assert "standard deviations above the source's" in note
+    assert "--normalization.kind domain" in note
     steadiness = {
         name: found[name]["agreement_flips"] + found[name]["agreement_gain"]
         for name in ("source_only", "adapted")

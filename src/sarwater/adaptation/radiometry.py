@@ -6,7 +6,7 @@ nothing else is known at first. Once a network has found most of the water, land
 the target can be laid on those of the source, band by band.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,3 +81,32 @@ def overlap(one: Iterable[BoolArray], other: Iterable[BoolArray]) -> float:
         both += int((first & second).sum())
         either += int((first | second).sum())
     return both / either if either else 0.0
+
+
+_SHIFTED = 0.5
+"""Standard deviations by which means differ that a network was not trained for."""
+
+
+def shift_in_words(
+    source: BandStatistics, target: BandStatistics, bands: Sequence[str]
+) -> str | None:
+    """Say which band's mean lies far from that of the source; None where none does.
+
+    >>> one = BandStatistics((-10.0, -17.0), (4.0, 4.0), 1)
+    >>> shift_in_words(one, BandStatistics((-10.5, -20.0), (4.0, 4.0), 1), ("VV", "VH"))
+    "the target's mean of VH lies 0.8 standard deviations below the source's"
+    >>> shift_in_words(one, one, ("VV", "VH")) is None
+    True
+    """
+    shifts = [
+        (after - before) / max(std, 1e-6)
+        for before, std, after in zip(source.mean, source.std, target.mean, strict=True)
+    ]
+    index = max(range(len(shifts)), key=lambda i: abs(shifts[i]))
+    if abs(shifts[index]) <= _SHIFTED:
+        return None
+    side = "below" if shifts[index] < 0 else "above"
+    return (
+        f"the target's mean of {bands[index]} lies {abs(shifts[index]):.1f} standard deviations "
+        f"{side} the source's"
+    )

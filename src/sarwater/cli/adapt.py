@@ -117,6 +117,8 @@ def _print(found: dict[str, Any], out: Path, *, as_json: bool) -> None:
     )
     for warning in found["warnings"]:
         print(f"warning: adapting looks harmful: {warning}")
+    for note in found["notes"]:
+        print(f"note: {note}")
     for name, score in found.get("scores", {}).items():
         if isinstance(score, dict):
             print(
