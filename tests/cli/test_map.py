@@ -193,3 +193,30 @@ def test_a_model_that_is_not_there_is_named(
     assert main(["map", str(scene), "--model", str(missing), "--out", str(out)]) == 1
     assert "there is no model file" in capsys.readouterr().err
     assert not out.exists()
+
+
+def test_a_dry_run_checks_and_estimates_and_writes_nothing(
+    model: Path, make_tif: TifMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    side = 3 * PATCH
+    wide = make_tif("wide.tif", decibels(PATCH, side), crs=CRS, bands=("VV", "VH"))
+    out = tmp_path / "maps"
+    command = ["map", str(wide), "--model", str(model), "--out", str(out), "--dry-run"]
+    assert main([*command, "--overlap", "0"]) == 0
+    said = capsys.readouterr().out
+    assert f"wide: {PATCH} x {side} px, 3 windows, about " in said
+    assert "nothing was written" in said
+    assert main([*command, "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["windows"] == 4  # overlapping by a quarter
+    assert found["seconds"] >= 0
+    assert not out.exists()
+
+
+def test_a_dry_run_refuses_what_does_not_fit(
+    model: Path, make_tif: TifMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = make_tif("other.tif", decibels(), crs=CRS, bands=("HH", "HV"))
+    out = str(tmp_path / "maps")
+    assert main(["map", str(other), "--model", str(model), "--out", out, "--dry-run"]) == 1
+    assert "does not fit the model" in capsys.readouterr().err

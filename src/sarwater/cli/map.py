@@ -1,6 +1,7 @@
 """``sarwater map``: map the water of whole scenes."""
 
 import argparse
+import math
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from sarwater.cli.prediction_options import add_prediction_options, prediction_o
 
 if TYPE_CHECKING:
     from sarwater.mapping.inputs import SceneSource
-    from sarwater.mapping.options import PolygonOptions
+    from sarwater.mapping.options import MapOptions, PolygonOptions
 
 _UNITS = ("db", "linear", "amplitude", "8bit", "other")
 
@@ -138,6 +139,11 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         help="metres (pixels without a CRS) that a polygon's shore may move",
     )
     parser.add_argument("--name", default="", help="begins the outputs' names; of one scene")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="check that the scenes fit the model, say what mapping them takes, and write nothing",
+    )
     parser.add_argument("--json", action="store_true", help="print the summaries as JSON")
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
 
@@ -162,6 +168,9 @@ def run(args: argparse.Namespace) -> None:
         exclude_as=args.exclude_as,
     )
     check_outputs(sources, args.out, options)
+    if args.dry_run:
+        _print_estimates(args, sources, options)
+        return
     if args.workers is not None or args.scheduler is not None:
         from sarwater.mapping.fleet import map_fleet
 
@@ -181,6 +190,44 @@ def run(args: argparse.Namespace) -> None:
         result = map_scenes(sources, predictor, args.out, options, draw=draw_quicklook, say=_say)
     _print(list(result.summaries), args.out, as_json=args.json)
     _raise(result.failures, len(sources))
+
+
+def _print_estimates(
+    args: argparse.Namespace, sources: "list[SceneSource]", options: "MapOptions"
+) -> None:
+    import json
+
+    from sarwater.mapping.estimating import as_json, estimate_scenes
+    from sarwater.models.bundle import load_bundle
+    from sarwater.prediction import Predictor
+
+    predictor = Predictor(load_bundle(args.model), prediction_options(args, args.overlap))
+    found = estimate_scenes(sources, predictor, options)
+    if args.json:
+        print(json.dumps(as_json(found), indent=2))
+        return
+    for one in found:
+        print(
+            f"{one.scene}: {one.height} x {one.width} px, {one.windows} windows, about "
+            f"{_duration(one.seconds)}, {one.memory_gb:.1f} GB of memory and {one.disk_gb:.2g} GB "
+            "of disk while it is mapped"
+        )
+        for note in one.notes:
+            print(f"  {note}")
+    total = sum(one.seconds for one in found)
+    print(f"all: about {_duration(total)} with {predictor.engine.name}; nothing was written")
+
+
+def _duration(seconds: float) -> str:
+    """Return a rough time in words.
+
+    >>> _duration(4.2), _duration(600), _duration(7260)
+    ('5 s', '10 min', '2 h 1 min')
+    """
+    if seconds < 90:
+        return f"{math.ceil(seconds)} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _sources(args: argparse.Namespace) -> "list[SceneSource]":

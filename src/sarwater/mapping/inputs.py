@@ -71,6 +71,8 @@ class ModelScene:
         """Of the files, before conversion."""
         self.notes = notes
         """What was converted, assumed, or looks odd."""
+        self.is_byte = scene.dtype == "uint8"
+        """Whether the files hold bytes."""
         self._scene = scene
         self._predictor = predictor
         self._bands = scene.band_indices(predictor.info.bands)
