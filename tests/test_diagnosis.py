@@ -59,6 +59,14 @@ def test_a_package_that_does_not_load_is_named(monkeypatch: pytest.MonkeyPatch) 
     assert "torchvision::nms does not exist" in found["package"]["torchvision"]["advice"]
 
 
+def test_an_engine_that_does_not_load_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> dict[str, str]:
+        raise ImportError("libopenvino.so: cannot open")
+
+    monkeypatch.setattr("sarwater.engines.engine_kinds_here", broken)
+    assert "cannot open" in as_json(diagnose())["engine"]["auto"]["found"]
+
+
 def test_a_full_disk_and_a_folder_that_is_not_there_are_said(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sarwater import __version__
-from sarwater.engines import engine_kinds_here
-from sarwater.models.graphs import cache_folder
+from sarwater.files import cache_folder
 
 _NEEDED = {
     "torch": "pip install torch",
@@ -81,7 +80,7 @@ def _packages() -> Iterator[Finding]:
             except PackageNotFoundError:
                 yield Finding("package", name, "not installed", advice, is_needed)
                 continue
-            broken = _import_error(name) if is_needed else ""
+            broken = _import_error(name)
             if broken:
                 again = f"it does not load ({broken}); install it again: {advice}"
                 yield Finding("package", name, found, again, is_needed)
@@ -118,7 +117,15 @@ def _accelerators() -> Iterator[Finding]:
 
 
 def _engines() -> Iterator[Finding]:
-    for name, said in engine_kinds_here().items():
+    try:
+        from sarwater.engines import engine_kinds_here
+
+        found = engine_kinds_here()
+    except Exception as error:  # a library that is there and does not load
+        advice = "see the packages above; without an engine nothing is mapped"
+        yield Finding("engine", "auto", " ".join(str(error).split())[:200], advice)
+        return
+    for name, said in found.items():
         yield Finding("engine", name, said)
 
 

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from platformdirs import user_cache_path
+
 from sarwater.errors import OutputError, OutputExistsError, SarwaterError
 
 _MARK = ".sarwater"
@@ -189,6 +191,18 @@ def write_text(path: str | Path, text: str, *, overwrite: bool = False) -> None:
 def write_json(path: str | Path, value: Any, *, overwrite: bool = False) -> None:
     """Write ``value`` as indented JSON; nan and infinity are refused, since JSON has none."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n", overwrite=overwrite)
+
+
+CACHE_VARIABLE = "SARWATER_CACHE"
+"""Environment variable that names the folder of what is kept; empty: nothing is kept."""
+
+
+def cache_folder() -> Path | None:
+    """Return the folder of what is kept between runs; None where nothing is to be kept."""
+    named = os.environ.get(CACHE_VARIABLE)
+    if named == "":
+        return None
+    return Path(named) if named else user_cache_path("sarwater", appauthor=False)
 
 
 def _umask() -> int:

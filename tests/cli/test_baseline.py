@@ -1,6 +1,7 @@
 """``sarwater baseline``, on chips with dark lakes."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,10 @@ def test_baselines_are_compared_like_models(table: str, tmp_path: Path) -> None:
     assert main(["compare", *folders, "--out", str(tmp_path / "both")]) == 0
 
 
-@pytest.mark.parametrize("options", [["threshold"], ["otsu", "--value", "3"]])
+@pytest.mark.parametrize(
+    "options",
+    [["threshold"], ["otsu", "--value", "3"], ["otsu", "--value", "3", "--tune", "a.csv"]],
+)
 def test_a_threshold_is_given_where_it_is_needed(
     options: list[str], table: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -64,3 +68,18 @@ def test_a_threshold_is_given_where_it_is_needed(
         main(["baseline", method, table, *more, "--out", str(tmp_path / "out")])
     assert error.value.code == 2
     assert "--value NUMBER or --tune TABLE" in capsys.readouterr().err
+
+
+def test_chips_that_tune_are_not_overwritten(
+    table: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "chips"
+    shutil.copytree(Path(table).parent, folder)
+    (folder / ".sarwater").touch()
+    (tmp_path / "tune.csv").write_text((folder / "data.csv").read_text())
+    files = sorted(folder.iterdir())
+    tune = ["--tune", str(folder / "data.csv"), "--overwrite"]
+    command = ["baseline", "threshold", table, *tune, *FAST, "--out", str(folder)]
+    assert main(command) == 1
+    assert "would" in capsys.readouterr().err
+    assert sorted(folder.iterdir()) == files

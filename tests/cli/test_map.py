@@ -217,6 +217,13 @@ def test_a_dry_run_refuses_what_does_not_fit(
     model: Path, make_tif: TifMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = make_tif("other.tif", decibels(), crs=CRS, bands=("HH", "HV"))
-    out = str(tmp_path / "maps")
-    assert main(["map", str(other), "--model", str(model), "--out", out, "--dry-run"]) == 1
-    assert "does not fit the model" in capsys.readouterr().err
+    good = make_tif("good.tif", decibels(), crs=CRS, bands=("VV", "VH"))
+    gone = tmp_path / "gone.tif"
+    command = ["map", *map(str, (other, good, gone)), "--model", str(model)]
+    assert main([*command, "--out", str(tmp_path / "maps"), "--dry-run"]) == 1
+    said = capsys.readouterr()
+    assert said.out.startswith("good: ")
+    assert "other: failed: " in said.err
+    assert "does not fit the model" in said.err
+    assert "there is no such file" in said.err
+    assert "2 of 3 scenes could not be mapped: other, gone" in said.err

@@ -1,6 +1,7 @@
 """Thresholds on backscatter against the plain definitions, pixel by pixel."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -164,7 +165,7 @@ def test_linear_power_is_thresholded_in_decibels() -> None:
 
 def test_a_tuned_threshold_has_the_best_f1(chips: Manifest) -> None:
     options = BaselineOptions(Method.THRESHOLD, "VH")
-    found = tuned(chips, options)
+    found = tuned(chips, options).thresholds[""]
     images, labels = zip(*(lake(number) for number in range(2)), strict=True)
     values, water = np.stack(images)[:, 1].ravel(), np.stack(labels).ravel()
 
@@ -173,6 +174,37 @@ def test_a_tuned_threshold_has_the_best_f1(chips: Manifest) -> None:
         return float(2 * (called & water).sum() / (called.sum() + water.sum()))
 
     assert f1(found) == pytest.approx(max(f1(value) for value in range(256)))
+
+
+def test_no_data_is_no_water_beside_it() -> None:
+    image = np.full((2, 20, 20), 120, np.float32)
+    image[:, :, :10] = 0
+    whole = chip(image)
+    seen = replace(whole, valid=image[0] > 0)
+    for median in (1, 5):
+        options = BaselineOptions(Method.THRESHOLD, median=median)
+        found = Baseline(options, {"": 100.0}).predict_chip(seen)[1] >= 0.5
+        assert not found[:, 10:].any()
+
+
+def test_a_scene_whose_tiles_are_few_has_a_threshold_of_its_own(make_tif: TifMaker) -> None:
+    records = []
+    for number in range(4):
+        random = np.random.default_rng(number)
+        image = np.where(np.mgrid[:90, :90][1] < 20 + 8 * number, 50, 120 + 10 * number)
+        image = np.clip(image + random.normal(0, 8, (2, 90, 90)), 1, 254).astype(np.uint8)
+        file = make_tif(f"s{number}.tif", image, bands=("VV", "VH"))
+        records.append(ChipRecord(f"s{number}", "here", (file,), ("VV", "VH"), Units.BYTE))
+    found = fit(Manifest(tuple(records)), BaselineOptions(Method.MINIMUM_ERROR, tile=30))
+    assert found.assumed == 0
+    assert len(set(found.thresholds.values())) == 4
+
+
+def test_decibels_and_bytes_are_not_mixed(chips: Manifest) -> None:
+    found = tuned(chips, BaselineOptions(Method.THRESHOLD))
+    decibels = chip(np.full((2, 4, 4), -20, np.float32), units=Units.DB)
+    with pytest.raises(DataError, match="units 'db', but the threshold is in 8-bit steps"):
+        found.predict_chip(decibels)
 
 
 def test_what_does_not_fit_is_named(chips: Manifest, tmp_path: Path) -> None:

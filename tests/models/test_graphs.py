@@ -105,6 +105,33 @@ def test_the_last_used_are_kept(folder: Path, model: Path, monkeypatch: pytest.M
     assert {"0.graph", "1.graph", "2.graph"} < names
 
 
+def test_nothing_is_imported_from_the_folder_one_works_in(
+    folder: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = graph_of(load_bundle(model))
+    for kept in folder.iterdir():
+        kept.unlink()
+    (tmp_path / "onnx.py").write_text(f"open({str(tmp_path / 'run')!r}, 'w')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(graphs, "_is_torch_loaded", lambda: False)
+    assert graph_of(load_bundle(model)) == expected
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_can_only_be_read_is_used(
+    folder: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = graph_of(load_bundle(model))
+    forbid_making(monkeypatch)
+
+    def refuse(_path: Path) -> None:
+        raise PermissionError("another user's")
+
+    monkeypatch.setattr("os.utime", refuse)
+    assert graph_of(load_bundle(model)) == expected
+    assert folder.is_dir()
+
+
 WITHOUT_TORCH = """
 import sys
 import numpy as np

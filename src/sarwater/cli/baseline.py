@@ -1,6 +1,7 @@
 """``sarwater baseline``: score a threshold on backscatter, what a network has to beat."""
 
 import argparse
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--value",
-        type=float,
+        type=_finite,
         help="the threshold, in decibels, or in steps of 8-bit products: water lies at or below it",
     )
     parser.add_argument(
@@ -53,19 +54,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Find thresholds, score them, write the folder and print the table."""
+    from sarwater.datasets.manifest import read_manifest
+    from sarwater.errors import DataError
     from sarwater.evaluation.baselines import BaselineOptions, Method
     from sarwater.evaluation.chips import ModelIdentity
     from sarwater.report.evaluation_report import evaluate_to_folder
 
-    is_fixed = args.method == "threshold"
-    if is_fixed != ((args.value is None) != (args.tune is None)):
+    given = (args.value is not None) + (args.tune is not None)
+    if given != (args.method == "threshold"):
         args.usage_error(
             "the method threshold needs --value NUMBER or --tune TABLE; the others need neither"
         )
     check_at_least(args)
     options = BaselineOptions(Method(args.method), args.band, args.median, args.tile)
-    manifest = chosen_chips(args, *([args.tune] if args.tune else []))
-    baseline, criterion = _fitted(args, options, manifest)
+    tune = read_manifest(args.tune).select(split=args.tune_split or None) if args.tune else None
+    manifest = chosen_chips(args, *([args.tune, *tune.files] if tune else []))
+    if len(manifest.classes) != 2:
+        raise DataError(
+            f"{args.data} has the classes {', '.join(manifest.classes)}; a threshold tells two"
+        )
+    baseline, criterion = _fitted(args, options, manifest, tune)
     name = f"{args.method} on {args.band}"
     name += f" after a {args.median} x {args.median} median" if args.median > 1 else ""
     summary = evaluate_to_folder(
@@ -78,19 +86,39 @@ def run(args: argparse.Namespace) -> None:
     print_summary(summary, args.out, as_json=args.json)
 
 
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"expected a number, found '{text}'")
+    return value
+
+
 def _fitted(
-    args: argparse.Namespace, options: "BaselineOptions", manifest: "Manifest"
+    args: argparse.Namespace,
+    options: "BaselineOptions",
+    manifest: "Manifest",
+    tune: "Manifest | None",
 ) -> "tuple[Baseline, str]":
-    from sarwater.datasets.manifest import read_manifest
+    from sarwater.errors import DataError
     from sarwater.evaluation.baselines import Baseline, fit, tuned
+    from sarwater.types import Units
 
     if args.value is not None:
+        kinds = {record.units == Units.BYTE for record in manifest}
+        if len(kinds) > 1:
+            raise DataError(
+                f"{args.data} has 8-bit chips and others, which no threshold serves at once; "
+                "choose by --domains"
+            )
         return Baseline(options, {"": args.value}), f"given: {args.value:g}"
-    if args.tune is not None:
-        value = tuned(read_manifest(args.tune).select(split=args.tune_split or None), options)
-        return Baseline(options, {"": value}), f"best F1 on {args.tune.name}: {value:.2f}"
+    if tune is not None:
+        found = tuned(tune, options)
+        return found, f"best F1 on {args.tune.name}: {found.thresholds['']:.2f}"
     found = fit(manifest, options)
     values = sorted(found.thresholds.values())
     middle = values[len(values) // 2]
-    where = f"{len(values)} scenes" if len(values) > 1 else "the scene"
-    return found, f"of {where} itself, no label used: {middle:.2f} in the middle"
+    where = f"each of {len(values)} scenes" if len(values) > 1 else "the scene"
+    text = f"of {where} itself, no label used: {middle:.2f} in the middle"
+    if found.assumed:
+        text += f"; {found.assumed} without two classes have the mean of the others"
+    return found, text

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sarwater.cli.prediction_options import add_prediction_options, prediction_options
 
 if TYPE_CHECKING:
+    from sarwater.mapping.estimating import Estimate
     from sarwater.mapping.inputs import SceneSource
     from sarwater.mapping.options import MapOptions, PolygonOptions
 
@@ -202,10 +203,15 @@ def _print_estimates(
     from sarwater.prediction import Predictor
 
     predictor = Predictor(load_bundle(args.model), prediction_options(args, args.overlap))
-    found = estimate_scenes(sources, predictor, options)
+    found, failures = estimate_scenes(sources, predictor, options)
     if args.json:
         print(json.dumps(as_json(found), indent=2))
-        return
+    else:
+        _print_each(found, predictor.engine.name)
+    _raise(tuple(failures), len(sources))
+
+
+def _print_each(found: "list[Estimate]", engine: str) -> None:
     for one in found:
         print(
             f"{one.scene}: {one.height} x {one.width} px, {one.windows} windows, about "
@@ -215,7 +221,7 @@ def _print_estimates(
         for note in one.notes:
             print(f"  {note}")
     total = sum(one.seconds for one in found)
-    print(f"all: about {_duration(total)} with {predictor.engine.name}; nothing was written")
+    print(f"all: about {_duration(total)} with {engine}; nothing was written")
 
 
 def _duration(seconds: float) -> str:

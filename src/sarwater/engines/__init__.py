@@ -99,7 +99,9 @@ def engine_for(
 
 def engine_kinds_here() -> dict[str, str]:
     """Say of each engine whether it runs here, and which one and which precision are ``auto``."""
-    found = {"torch": "there"}
+    from importlib.util import find_spec
+
+    found = {"torch": "there" if find_spec("torch") else "not installed"}
     if _has_openvino():
         from sarwater.engines.openvino_engine import multiplies_in_bfloat16
 
@@ -124,8 +126,11 @@ def _is_cpu(device: str) -> bool:
 def _has_gpu_driver() -> bool:
     """Tell whether torch may find a GPU: it takes NVIDIA's driver, or AMD's."""
     from ctypes import CDLL
+    from pathlib import Path
 
-    for name in ("libcuda.so.1", "nvcuda.dll", "libamdhip64.so", "amdhip64.dll"):
+    if Path("/dev/kfd").exists():  # torch brings AMD's library itself
+        return True
+    for name in ("libcuda.so.1", "nvcuda.dll", "amdhip64.dll"):
         try:
             CDLL(name)
         except OSError:

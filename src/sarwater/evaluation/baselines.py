@@ -6,6 +6,7 @@ scene, or one for all.
 """
 
 import enum
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -26,11 +27,12 @@ DoubleArray = NDArray[np.float64]
 _BINS = 1200
 _DECIBELS = (-50.0, 10.0)
 _BYTES = (-0.5, 255.5)
-_BRIGHT_TILES = 0.95
-"""Quantile of the spread of tiles above which a tile holds both classes."""
+_SPREAD = 0.05
+"""Share of a scene's tiles that its threshold is taken from: those whose quarters differ most, of
+the tiles that are not brighter than the scene."""
 
 _TILES = 5
-"""Tiles that a scene's threshold is taken from, at most."""
+"""How many tiles these are at most."""
 
 
 class Method(enum.StrEnum):
@@ -82,6 +84,10 @@ class Baseline:
     """By scene; "" where one holds for all."""
     scenes: Mapping[str, str] = field(default_factory=dict)
     """Scene of each chip, by the chip's id."""
+    is_byte: bool | None = None
+    """Whether the thresholds are in steps of 8-bit products; None where that is not known."""
+    assumed: int = 0
+    """Scenes that show no two classes, and have the mean of the others' thresholds."""
 
     def model_chip(self, chip: Chip) -> Chip:
         """Return the chip as it is.
@@ -99,6 +105,14 @@ class Baseline:
             DataError: it has no such band, or its scene no threshold.
         """
         del group  # thresholds need no statistics
+        if self.is_byte is not None and self.is_byte != (chip.units == Units.BYTE):
+            there, own = (
+                ("8-bit steps", "decibels") if self.is_byte else ("decibels", "8-bit steps")
+            )
+            raise DataError(
+                f"chip '{chip.id}' has units '{chip.units.value}', but the threshold is in "
+                f"{there}; find one in {own}"
+            )
         scene = "" if "" in self.thresholds else self.scenes.get(chip.id, chip.id)
         if scene not in self.thresholds:
             raise DataError(f"chip '{chip.id}': no threshold was found for its scene '{scene}'")
@@ -132,6 +146,11 @@ def backscatter(chip: Chip, options: BaselineOptions) -> FloatArray:
     """
     values = in_decibels(band_of(chip, options.band), chip.units)
     if options.median > 1:
+        if not chip.valid.all() and chip.valid.any():  # or no data would count as dark
+            nearest_valid = ndimage.distance_transform_edt(
+                ~chip.valid, return_distances=False, return_indices=True
+            )
+            values = values[tuple(nearest_valid)]
         values = ndimage.median_filter(values, options.median)
     return np.asarray(values, np.float32)
 
@@ -240,10 +259,9 @@ class _Tiles:
         if not self._mean:
             return None
         mean, spread = np.array(self._mean), np.array(self._spread)
-        chosen = np.flatnonzero(
-            (mean <= mean.mean()) & (spread >= np.quantile(spread, _BRIGHT_TILES))
-        )
-        chosen = chosen[np.argsort(-spread[chosen], kind="stable")][:_TILES]
+        dark = np.flatnonzero(mean <= mean.mean())
+        number = min(max(math.ceil(_SPREAD * len(mean)), 1), _TILES)
+        chosen = dark[np.argsort(-spread[dark], kind="stable")][:number]
         found = [minimum_error(self._counts[index], self._edges) for index in chosen]
         known = [value for value in found if value is not None]
         return float(np.mean(known)) if known else None
@@ -270,7 +288,9 @@ def fit(manifest: Manifest, options: BaselineOptions) -> Baseline:
     scenes = {record.id: record.scene or record.id for record in manifest}
     seen: dict[str, _Histogram | _Tiles] = {}
     kind = _Histogram if options.method == Method.OTSU else _Tiles
+    is_byte = None
     for record, chip, values in _read(manifest, options, with_target=False):
+        is_byte = chip.units == Units.BYTE
         part = seen.setdefault(scenes[record.id], kind(edges_of(chip.units), options.tile))
         part.add(values, chip.valid)
     found = {scene: part.threshold() for scene, part in seen.items()}
@@ -278,11 +298,12 @@ def fit(manifest: Manifest, options: BaselineOptions) -> Baseline:
     if not known:
         raise DataError(f"{manifest.path or 'the manifest'}: no scene falls into two classes")
     middle = float(np.mean(list(known.values())))
-    return Baseline(options, {scene: known.get(scene, middle) for scene in scenes.values()}, scenes)
+    thresholds = {scene: known.get(scene, middle) for scene in scenes.values()}
+    return Baseline(options, thresholds, scenes, is_byte, len(thresholds) - len(known))
 
 
-def tuned(manifest: Manifest, options: BaselineOptions) -> float:
-    """Return the threshold with the best F1 on labelled chips.
+def tuned(manifest: Manifest, options: BaselineOptions) -> Baseline:
+    """Take the threshold with the best F1 on labelled chips.
 
     Raises:
         DataError: no chip is labelled, none has water, chips differ in units, or lack the band.
@@ -290,9 +311,10 @@ def tuned(manifest: Manifest, options: BaselineOptions) -> float:
     """
     part = manifest.select(labelled=True)
     counts: DoubleArray | None = None
+    is_byte = False
     for _, chip, values in _read(part, options, with_target=True):
         assert chip.target is not None
-        edges = edges_of(chip.units)
+        edges, is_byte = edges_of(chip.units), chip.units == Units.BYTE
         counted = chip.valid & (chip.target != IGNORE)
         found = np.stack(
             [
@@ -307,7 +329,8 @@ def tuned(manifest: Manifest, options: BaselineOptions) -> float:
         )
     false, hit = counts.cumsum(axis=1)
     f1 = 2 * hit / (hit + false + counts[1].sum())
-    return float(edges[1 + int(f1.argmax())])
+    best = float(edges[1 + int(f1.argmax())])
+    return Baseline(options, {"": best}, is_byte=is_byte)
 
 
 def _read(

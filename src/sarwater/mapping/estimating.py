@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sarwater.errors import SarwaterError
 from sarwater.mapping.inputs import SceneSource, open_for_model
 from sarwater.mapping.options import MapOptions
 from sarwater.prediction import Predictor
@@ -43,17 +44,22 @@ class Estimate:
 
 def estimate_scenes(
     sources: Sequence[SceneSource], predictor: Predictor, options: MapOptions
-) -> list[Estimate]:
+) -> tuple[list[Estimate], list[tuple[str, SarwaterError]]]:
     """Open each scene, check that it fits the model, and say what mapping it will take.
 
     The engine is timed on a few windows of noise; nothing is written.
 
-    Raises:
-        RasterError: a file cannot be read.
-        ModelError: a scene does not fit the model.
+    Returns:
+        Estimates of the scenes that fit; name and error of those that do not.
     """
     seconds = _seconds_per_window(predictor)
-    return [_estimate(source, predictor, options, seconds) for source in sources]
+    estimates, failures = [], []
+    for source in sources:
+        try:
+            estimates.append(_estimate(source, predictor, options, seconds))
+        except SarwaterError as error:
+            failures.append((source.title, error))
+    return estimates, failures
 
 
 def as_json(estimates: Sequence[Estimate]) -> list[dict[str, Any]]:

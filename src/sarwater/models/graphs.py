@@ -6,17 +6,13 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
 from sarwater.errors import SarwaterError
-from sarwater.files import atomic_path
+from sarwater.files import atomic_path, cache_folder
 from sarwater.models.bundle import Bundle, ModelInfo, StoredWeights, load_bundle
-
-FOLDER_VARIABLE = "SARWATER_CACHE"
-"""Environment variable that names the folder of what is kept; empty: nothing is kept."""
 
 _KEPT = 16
 """Graphs that are kept, the last ones used; each has the size of its model."""
@@ -59,7 +55,8 @@ def _made(bundle: Bundle) -> bytes:
         return _made_here(bundle)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "graph.onnx"
-        command = [sys.executable, "-W", "ignore", "-m", __name__, str(bundle.path), str(out)]
+        # -P: nothing is imported from the folder that the user works in.
+        command = [sys.executable, "-P", "-W", "ignore", "-m", __name__, str(bundle.path), str(out)]
         described = bundle.info.model_dump_json().encode()
         done = subprocess.run(command, input=described, capture_output=True, check=False)
         # The file may have changed in the meantime; what fails there is said by trying here.
@@ -75,14 +72,6 @@ def _is_torch_loaded() -> bool:
 def _runs_python() -> bool:
     """Tell whether the program of this process is Python, not one that has Python in it."""
     return Path(sys.executable or "").stem.lower().startswith("python")
-
-
-def cache_folder() -> Path | None:
-    """Return the folder of what is kept between runs; None where nothing is to be kept."""
-    named = os.environ.get(FOLDER_VARIABLE)
-    if named == "":
-        return None
-    return Path(named) if named else user_cache_path("sarwater", appauthor=False)
 
 
 def _place(bundle: Bundle) -> Path | None:
@@ -122,9 +111,10 @@ def _kept(place: Path) -> bytes | None:
     """Return a kept graph; None where there is none, or the file is damaged."""
     try:
         content = place.read_bytes()
-        os.utime(place)
     except OSError:
         return None
+    with suppress(OSError):  # another user's, or on a file system that is read-only
+        os.utime(place)
     digest, graph = content[:_DIGEST], content[_DIGEST:]
     return graph if hashlib.sha256(graph).digest() == digest else None
 

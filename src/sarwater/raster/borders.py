@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse
 from scipy.sparse.csgraph import connected_components
 
-from sarwater.types import AnyArray, BoolArray
+from sarwater.types import AnyArray, BoolArray, ByteArray
 
 STRIP = 256
 """Rows that are looked at together."""
 
-_HELD = 4
-"""Strips whose result is held: a row of windows reaches over as many."""
+_HELD = 64 << 20
+"""Bytes of results that are held, a bit a pixel: those of a whole Sentinel-1 scene."""
 
 _Ids = NDArray[np.int64]
 
@@ -56,7 +56,8 @@ class Borders:
         """
         self._read = read
         self._height = height
-        self._held: OrderedDict[int, BoolArray] = OrderedDict()
+        self._held: OrderedDict[int, ByteArray] = OrderedDict()
+        self._bytes = 0
         edges, bright = self._labelled_edges()
         self._reached = _joined(edges, bright)
 
@@ -86,15 +87,19 @@ class Borders:
     def _strip(self, index: int) -> BoolArray:
         if index in self._held:
             self._held.move_to_end(index)
-            return self._held[index]
+            packed = self._held[index]
+            width = self._reached[index][0].size
+            return np.unpackbits(packed, axis=1, count=width).view(np.bool_)
         bright, dark = self._bright_and_dark(index)
         candidates = bright | dark
         for row, reached in zip((0, -1), self._reached[index], strict=True):
             bright[row] |= reached
-        self._held[index] = ~_connected(bright, candidates)
-        if len(self._held) > _HELD:
-            self._held.popitem(last=False)
-        return self._held[index]
+        valid = ~_connected(bright, candidates)
+        self._held[index] = np.packbits(valid, axis=1)
+        self._bytes += self._held[index].nbytes
+        while self._bytes > _HELD and len(self._held) > 1:
+            self._bytes -= self._held.popitem(last=False)[1].nbytes
+        return valid
 
 
 def _joined(edges: list[tuple[_Ids, _Ids]], bright: _Ids) -> list[tuple[BoolArray, BoolArray]]:

@@ -224,8 +224,10 @@ class Scene:
                         "named for it; name all of its bands"
                     )
             flags = dataset.mask_flag_enums[channels[0] - 1]
-            if flags == [MaskFlags.nodata] and read.dtype.kind in "iu":
-                valid &= read != dataset.nodatavals[channels[0] - 1]  # forty times as fast
+            nodata = dataset.nodatavals[channels[0] - 1]
+            is_whole = read.dtype.kind in "iu" and nodata is not None and nodata % 1 == 0
+            if flags == [MaskFlags.nodata] and is_whole:
+                valid &= read != nodata  # forty times as fast
             elif flags != [MaskFlags.all_valid]:
                 valid &= dataset.read_masks(channels[0], window=window, out_shape=shape) > 0
         if _is_number(self.nodata) and not math.isnan(float(self.nodata)):
