@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -134,8 +135,9 @@ class SceneMap:
             self._predict(work, raster, tally, look)
             if self.options.polygons is not None:
                 self._trace(raster, made["polygons"], self.options.polygons)
-        for kind, layer in layers.items():
-            write_cog(rows[kind], made[kind], layer)
+        # Both at once: each has parts that keep one core busy only.
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda kind: write_cog(rows[kind], made[kind], layers[kind]), layers))
         if draw is not None:
             draw(look, made["quicklook"])
         there = {kind: path for kind, path in made.items() if path.exists()}
