@@ -77,7 +77,9 @@ def summarize(rows: list[Row], best: str) -> dict[str, Any]:
             "thresholds": _thresholds(of_pair),
             "signals": _signals([row for row in of_pair if row["method"] != RECOMMENDED]),
         }
-    return {"best": best, "runs": len(rows), "pairs": pairs, "tversky": _tversky(rows)}
+    hours = sum(row["seconds"] for row in rows) / 3600
+    known = {"best": best, "runs": len(rows), "hours": round(hours, 1)}
+    return {**known, "pairs": pairs, "tversky": _tversky(rows)}
 
 
 def _recommended(rows: list[Row], best: str) -> Iterator[Row]:
@@ -99,7 +101,7 @@ def _recommended(rows: list[Row], best: str) -> Iterator[Row]:
 def print_tables(rows: list[Row], best: str) -> None:
     """Print the summary as the tables of docs/adaptation.md."""
     summary = summarize(rows, best)
-    print(f"{len(rows)} runs.")
+    print(f"{len(rows)} runs, {summary['hours']} hours, each with a core of its own.")
     for table in (_table_of_methods, _table_of_thresholds, _table_of_signals, _table_of_tversky):
         print()
         for line in table(summary):
