@@ -23,7 +23,7 @@ from sarwater.types import FloatArray
 from tests.conftest import CRS, TifMaker
 from tests.tiny_models import segmenter_bundle
 
-TORCH = PredictionOptions(engine="torch", device="cpu", threads=1)
+TORCH = PredictionOptions(engine="torch", device="cpu", threads=1, batch_size=8)
 
 
 def decibels(seed: int, height: int = 200, width: int = 70) -> FloatArray:

@@ -130,9 +130,10 @@ class Adapter:
         wish = self._settings.adaptation.match_classes
         if wish == "always" or (wish == "auto" and self.data.plain.units != self._source.units):
             self.data = match_classes(network, source_threshold, self._source, self.data)
-        chosen = self.look(network, source_threshold, progress)
+        self.look(network, source_threshold, progress)
         if self._settings.adaptation.losses:
-            self._prefer_water(network, chosen["threshold"], chosen["seed_margin"])
+            water = progress.pseudo
+            self._prefer_water(network, water["threshold"], water["seed_margin"])
 
     def finished(self, network: nn.Module) -> nn.Module:
         """Return the network averaged with the source-only one that adapting began with."""
