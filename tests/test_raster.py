@@ -1,5 +1,7 @@
+import gc
 import re
 import warnings
+import weakref
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -182,12 +184,16 @@ def test_the_border_by_strips_is_that_of_the_whole(image: AnyArray, data: st.Dat
     height = image.shape[1]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(borders, "STRIP", data.draw(st.integers(1, 5)))
-        found = Borders(lambda row, rows: image[:, row : row + rows], height)
+
+        def read(row: int, rows: int) -> AnyArray:
+            return image[:, row : row + rows]
+
+        found = Borders(read, height)
         for _ in range(3):
             row = data.draw(st.integers(0, height - 1))
             rows = data.draw(st.integers(1, height - row))
             expected = flooded_border(image)[row : row + rows]
-            np.testing.assert_array_equal(found.valid(row, rows), expected)
+            np.testing.assert_array_equal(found.valid(read, row, rows), expected)
 
 
 def test_a_border_winds_through_many_strips(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,7 +205,11 @@ def test_a_border_winds_through_many_strips(monkeypatch: pytest.MonkeyPatch) -> 
     image[0, 40, 1] = 255
     image[0, 39, 1] = 0
     monkeypatch.setattr(borders, "STRIP", 4)
-    found = Borders(lambda row, rows: image[:, row : row + rows], 41).valid(0, 41)
+
+    def read(row: int, rows: int) -> AnyArray:
+        return image[:, row : row + rows]
+
+    found = Borders(read, 41).valid(read, 0, 41)
     np.testing.assert_array_equal(found, flooded_border(image))
     assert not found[1].any()
 
@@ -217,6 +227,18 @@ def test_an_8_bit_scene_knows_its_border_in_every_window(
             np.testing.assert_array_equal(valid, expected[row:, col:][:height, :width])
         _, thinned = scene.read(0, 0, 30, 20, out_shape=(10, 5))
     np.testing.assert_array_equal(thinned, expected[::3, ::4])
+
+
+def test_an_8_bit_scene_is_given_up_with_its_last_reference(make_tif: TifMaker) -> None:
+    scene = Scene([make_tif("a.tif", np.full((2, 8, 8), 255, np.uint8))], units=Units.BYTE)
+    scene.read(0, 0, 8, 8)
+    gone = weakref.ref(scene)
+    gc.disable()
+    try:
+        del scene
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_an_all_nan_chip_has_no_valid_pixel(make_tif: TifMaker, make_record: RecordMaker) -> None:

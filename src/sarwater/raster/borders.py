@@ -19,6 +19,9 @@ _HELD = 64 << 20
 
 _Ids = NDArray[np.int64]
 
+Read = Callable[[int, int], AnyArray]
+"""(first row, number of rows) -> all bands [band, row, col], at full width."""
+
 
 def border_valid(image: AnyArray) -> BoolArray:
     """Find the borders of an 8-bit product: what is valid is True.
@@ -47,36 +50,36 @@ class Borders:
     follows when its rows are asked for.
     """
 
-    def __init__(self, read: Callable[[int, int], AnyArray], height: int) -> None:
+    def __init__(self, read: Read, height: int) -> None:
         """Look through the scene.
 
         Args:
-            read: (first row, number of rows) -> all bands [band, row, col], at full width.
+            read: of the scene; not held, since a scene that holds its borders would then never
+                be given up by itself.
             height: rows of the scene.
         """
-        self._read = read
         self._height = height
         self._held: OrderedDict[int, ByteArray] = OrderedDict()
         self._bytes = 0
-        edges, bright = self._labelled_edges()
+        edges, bright = self._labelled_edges(read)
         self._reached = _joined(edges, bright)
 
-    def valid(self, row: int, rows: int) -> BoolArray:
-        """Return which pixels of some rows are valid, [row, col]."""
+    def valid(self, read: Read, row: int, rows: int) -> BoolArray:
+        """Return which pixels of some rows are valid, [row, col]; ``read`` as at the beginning."""
         last = (row + rows - 1) // STRIP
-        parts = [self._strip(index) for index in range(row // STRIP, last + 1)]
+        parts = [self._strip(read, index) for index in range(row // STRIP, last + 1)]
         begin = row - row // STRIP * STRIP
         return np.concatenate(parts)[begin : begin + rows]
 
-    def _bright_and_dark(self, index: int) -> tuple[BoolArray, BoolArray]:
+    def _bright_and_dark(self, read: Read, index: int) -> tuple[BoolArray, BoolArray]:
         first = index * STRIP
-        return _bright_and_dark(self._read(first, min(STRIP, self._height - first)))
+        return _bright_and_dark(read(first, min(STRIP, self._height - first)))
 
-    def _labelled_edges(self) -> tuple[list[tuple[_Ids, _Ids]], _Ids]:
+    def _labelled_edges(self, read: Read) -> tuple[list[tuple[_Ids, _Ids]], _Ids]:
         """Label each strip; return the ids in its first and last row, and all that are bright."""
         edges, bright_ids, known = [], [np.zeros(1, np.int64)[:0]], 0
         for index in range(-(-self._height // STRIP)):
-            bright, dark = self._bright_and_dark(index)
+            bright, dark = self._bright_and_dark(read, index)
             labels, count = ndimage.label(bright | dark)
             top, bottom = (np.where(row > 0, row + known, 0) for row in (labels[0], labels[-1]))
             edges.append((top.astype(np.int64), bottom.astype(np.int64)))
@@ -84,13 +87,13 @@ class Borders:
             known += count
         return edges, np.concatenate(bright_ids)
 
-    def _strip(self, index: int) -> BoolArray:
+    def _strip(self, read: Read, index: int) -> BoolArray:
         if index in self._held:
             self._held.move_to_end(index)
             packed = self._held[index]
             width = self._reached[index][0].size
             return np.unpackbits(packed, axis=1, count=width).view(np.bool_)
-        bright, dark = self._bright_and_dark(index)
+        bright, dark = self._bright_and_dark(read, index)
         candidates = bright | dark
         for row, reached in zip((0, -1), self._reached[index], strict=True):
             bright[row] |= reached

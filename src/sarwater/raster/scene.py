@@ -159,10 +159,10 @@ class Scene:
         if self._borders is not None:
             cols = col + np.arange(shape[1]) * width // shape[1]
             if shape == (height, width):
-                valid &= self._borders.valid(row, height)[:, cols]
+                valid &= self._borders.valid(self._bytes, row, height)[:, cols]
             else:
                 for seen, at in zip(valid, np.arange(shape[0]) * height // shape[0], strict=True):
-                    seen &= self._borders.valid(row + int(at), 1)[0, cols]
+                    seen &= self._borders.valid(self._bytes, row + int(at), 1)[0, cols]
         if not valid.all():
             image[:, ~valid] = 0
         return image, valid
