@@ -316,12 +316,8 @@ def tuned(manifest: Manifest, options: BaselineOptions) -> Baseline:
         assert chip.target is not None
         edges, is_byte = edges_of(chip.units), chip.units == Units.BYTE
         counted = chip.valid & (chip.target != IGNORE)
-        found = np.stack(
-            [
-                _histogram(values[counted & is_class], edges)
-                for is_class in (chip.target == 0, chip.target != 0)
-            ]
-        )
+        parts = (chip.target == 0, chip.target != 0)
+        found = np.stack([_histogram(values[counted & part], edges) for part in parts])
         counts = found if counts is None else counts + found
     if counts is None or not counts[1].any():
         raise DataError(

@@ -132,8 +132,7 @@ class Adapter:
             self.data = match_classes(network, source_threshold, self._source, self.data)
         self.look(network, source_threshold, progress)
         if self._settings.adaptation.losses:
-            water = progress.pseudo
-            self._prefer_water(network, water["threshold"], water["seed_margin"])
+            self._prefer_water(network, progress.pseudo)
 
     def finished(self, network: nn.Module) -> nn.Module:
         """Return the network averaged with the source-only one that adapting began with."""
@@ -161,8 +160,8 @@ class Adapter:
         seen = observe(network, self._source, self.data, self._fabric)
         found, wish = seen.separation(source_threshold), self._settings.adaptation.threshold
         is_matched = self.data.matched is not None
-        cautious = seen.separation(source_threshold, CAUTION)
-        chosen = choose(found, source_threshold, wish, is_matched=is_matched, cautious=cautious)
+        near = seen.separation(source_threshold, CAUTION)
+        chosen = choose(found, source_threshold, wish, is_matched=is_matched, cautious=near)
         classes = seen.two_classes(chosen.dividing)
         # While the network still learns its threshold stays, so as not to feed on itself.
         pseudo = choose(found, source_threshold, wish, is_matched=is_matched)
@@ -184,7 +183,7 @@ class Adapter:
         signals = {f"target_{k}": v for k, v in chosen.items() if k != "criterion"}
         return {k: math.nan if v is None else float(v) for k, v in signals.items()}
 
-    def _prefer_water(self, network: nn.Module, threshold: float, seed_margin: float) -> None:
+    def _prefer_water(self, network: nn.Module, pseudo: dict[str, Any]) -> None:
         """Let the target's patches be drawn as the source's are, by the water that is predicted.
 
         Only where the source's are drawn by their water (``stratified``, ``shoreline``):
@@ -193,14 +192,14 @@ class Adapter:
 
         Args:
             network: of the source.
-            threshold: of its water probability.
-            seed_margin: see ``require_seeds``.
+            pseudo: what it calls water, as pseudo-labels do (``look``).
         """
         strategy = self._settings.patches.strategy
         if strategy not in (Strategy.STRATIFIED, Strategy.SHORELINE):
             return
         data = self.data.predicted_as(self._source)
-        predictor, places = ChipPredictor(network, data, seed_margin=seed_margin), []
+        threshold, places = pseudo["threshold"], []
+        predictor = ChipPredictor(network, data, seed_margin=pseudo["seed_margin"])
         size, images = self.data.sampler.settings.size, len(self.data.chips.records)
         for index in track(range(images), "predicting target", images):
             chip = self.data.chips[index]
