@@ -106,7 +106,7 @@ def _core() -> Any:
 
 
 def _give_back() -> None:
-    """Return to the system what the conversion has used: glibc keeps it, some hundred megabytes."""
+    """Return to the system what compiling has used: glibc keeps it, some hundred megabytes."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
     if trim is not None:
         gc.collect()

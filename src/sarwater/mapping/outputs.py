@@ -205,7 +205,7 @@ class Tally:
         """Count some rows."""
         codes = (*range(len(self._classes)), IGNORE)
         counts = np.zeros(256, np.int64)
-        counts[[*codes]] = [np.count_nonzero(rows.classes == code) for code in codes]
+        counts[list(codes)] = [np.count_nonzero(rows.classes == code) for code in codes]
         self._pixels += counts
         area = pixel_area(self._grid.window(rows.row, 0, *rows.classes.shape))
         self._square_metres += counts * (area or 0)
