@@ -104,6 +104,8 @@ METHODS = {
     "all_three": Method(("self_training", "dann", "adabn")),
     "averaged": Method(match_classes="never", source_share=0.5),
     "dann_averaged": Method(("dann",), source_share=0.5),
+    "founding_averaged": Method(("dann",), FOUNDING, source_share=0.5),
+    "teacher_averaged": Method(("self_training", "dann"), FOUNDING, source_share=0.5),
     "combination": Method(("dann", "output_space"), source_share=0.5),
 }
 BEST = "dann_averaged"
