@@ -13,11 +13,12 @@ from sarwater.config import TrainSettings
 from sarwater.datasets.manifest import Manifest, read_manifest
 from sarwater.models.bundle import load_bundle
 from sarwater.normalization_kinds import Normalization
+from sarwater.normalize import image_statistics
 from sarwater.raster import read_chip, write_raster
 from sarwater.training.adapter import Adapter
 from sarwater.training.checkpoint import Progress
 from sarwater.training.data import TrainingData, prepare
-from sarwater.training.matching import match_classes
+from sarwater.training.matching import match_classes, shift_of
 from sarwater.training.start import train
 from sarwater.training.target import TargetData, prepare_target
 from sarwater.types import FloatArray, Units
@@ -78,7 +79,7 @@ def target_of(manifest: Manifest, source: TrainingData) -> TargetData:
 
 def normalized_medians(manifest: Manifest, target: TargetData) -> Any:
     """Return the medians [2, band] of labelled land and water, as the network sees them."""
-    assert target.matched is not None
+    assert target.statistics is not None
     parts: tuple[list[Any], list[Any]] = ([], [])
     for record in manifest:
         chip = read_chip(record)
@@ -94,7 +95,7 @@ def test_classes_of_another_chain_are_laid_on_the_sources(
 ) -> None:
     before = target_of(other_chain, source)
     after = match_classes(Darkness(), 0.5, source, before)
-    assert before.matched is None
+    assert before.statistics is None
     assert after.normalizer.kind == Normalization.DATASET
     assert after.normalizer.units == Units.BYTE
     group = source.groups["lakes"]
@@ -115,10 +116,11 @@ def test_a_wet_target_is_no_longer_taken_for_a_dry_one(
     wet = rewritten(data, tmp_path, flood)
     before = target_of(wet, source)
     after = match_classes(Darkness(), 0.5, source, before)
-    assert after.matched is not None
+    assert after.classes_matched
+    assert after.statistics is not None
     group = source.groups["lakes"]
     expected = 220 + 8 * np.array(group.mean)
-    assert np.abs(np.array(after.matched.mean) - expected).max() < 5
+    assert np.abs(np.array(after.statistics.mean) - expected).max() < 5
     assert np.abs(np.array(before.groups["bytes"].mean) - expected).min() > 30
 
 
@@ -160,7 +162,7 @@ def test_auto_matches_only_units_without_a_calibration_in_common(
     target = other_chain if is_other else data
     adapter = Adapter(chosen(match_classes=wish), target, source, alone(), 2)
     adapter.begin(Darkness(), 0.5, Progress())
-    assert (adapter.data.matched is not None) == matches
+    assert adapter.data.classes_matched == matches
     assert adapter.description["classes_matched"] == matches
 
 
@@ -172,10 +174,59 @@ def test_what_was_matched_survives_a_checkpoint_and_goes_into_the_model(
     resumed = Adapter(chosen(), other_chain, source, alone(), 2)
     torch.save(adapter.state_dict(), tmp_path / "state.pt")
     resumed.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
-    assert resumed.data.matched == adapter.data.matched is not None
+    assert resumed.data.statistics == adapter.data.statistics is not None
+    assert resumed.data.classes_matched
     bundle = load_bundle(train(chosen(), data, tmp_path / "run").bundle)
     carried, converted = resumed.carried(bundle), resumed.merely_converted(bundle)
     assert carried.info.normalization == resumed.data.normalizer
-    assert carried.info.normalization.statistics == resumed.data.matched
+    assert carried.info.normalization.statistics == resumed.data.statistics
     assert converted.info.normalization.kind == Normalization.DOMAIN
     assert carried.info.units == converted.info.units == Units.BYTE
+
+
+def brighter(data: Manifest, folder: Path, decibels: float) -> Manifest:
+    """Write the chips with a gain."""
+    records = []
+    for record in data:
+        chip = read_chip(record)
+        path = folder / f"{record.id}.tif"
+        write_raster(path, chip.image + np.float32(decibels), grid(), bands=("VV", "VH"))
+        records.append(replace(record, images=(path,)))
+    return Manifest(tuple(records))
+
+
+@pytest.mark.parametrize(
+    ("wish", "kind", "gain", "is_own"),
+    [
+        ("auto", "dataset", 6.0, True),
+        ("auto", "dataset", 0.1, False),
+        ("always", "dataset", 0.1, True),
+        ("never", "dataset", 6.0, False),
+        ("always", "domain", 6.0, False),
+    ],
+)
+def test_a_shifted_target_is_normalized_by_its_own_statistics(
+    data: Manifest, tmp_path: Path, wish: str, kind: str, gain: float, is_own: bool
+) -> None:
+    """Only where the data set's would serve both, and badly."""
+    wished = settings({"normalization": {"kind": kind}}, adaptation={"own_statistics": wish})
+    known = prepare(wished, data)
+    target = brighter(data, tmp_path, gain)
+    adapter = Adapter(wished, target, known, alone(), 2)
+    adapter.begin(Darkness(), 0.5, Progress())
+    assert adapter.description["own_statistics"] == is_own
+    assert adapter.description["classes_matched"] is False
+    is_shifted = kind == "dataset" and gain > 1
+    assert (shift_of(known, adapter.data) is not None) == is_shifted
+    if is_own:
+        chips = [read_chip(record) for record in target]
+        image = np.concatenate([chip.image for chip in chips], axis=1)
+        valid = np.concatenate([chip.valid for chip in chips])
+        own = image_statistics(image, valid)
+        found = adapter.data.normalizer
+        assert found.kind == Normalization.DATASET
+        assert found.statistics is not None
+        np.testing.assert_allclose(found.statistics.mean, own.mean, rtol=1e-6)
+        np.testing.assert_allclose(found.statistics.std, own.std, rtol=1e-6)
+    else:
+        assert adapter.data.normalizer == adapter.data.plain

@@ -24,12 +24,12 @@ from sarwater.errors import ConfigError
 from sarwater.models.bundle import Bundle
 from sarwater.models.domain import reversal_strength
 from sarwater.models.segmenter import require_seeds
-from sarwater.normalize import BandStatistics, Normalizer
+from sarwater.normalize import Normalizer
 from sarwater.progress import track
 from sarwater.training.checkpoint import Progress
 from sarwater.training.data import TrainingData
 from sarwater.training.learner import TargetBatch
-from sarwater.training.matching import match_classes
+from sarwater.training.matching import fit_radiometry
 from sarwater.training.observing import observe
 from sarwater.training.patches import Patch, PatchDataset, batch_indices, load_batches
 from sarwater.training.sampling import Places, Sampler, places_of
@@ -127,9 +127,8 @@ class Adapter:
         """Let a source-only network say where the target's water is, before the first step."""
         if self._settings.adaptation.source_share:
             self._source_weights = weights_of(network)
-        wish = self._settings.adaptation.match_classes
-        if wish == "always" or (wish == "auto" and self.data.plain.units != self._source.units):
-            self.data = match_classes(network, source_threshold, self._source, self.data)
+        wishes = self._settings.adaptation
+        self.data = fit_radiometry(wishes, network, source_threshold, self._source, self.data)
         self.look(network, source_threshold, progress)
         if self._settings.adaptation.losses:
             self._prefer_water(network, progress.pseudo)
@@ -159,7 +158,7 @@ class Adapter:
         """
         seen = observe(network, self._source, self.data, self._fabric)
         found, wish = seen.separation(source_threshold), self._settings.adaptation.threshold
-        is_matched = self.data.matched is not None
+        is_matched = self.data.classes_matched
         near = seen.separation(source_threshold, CAUTION)
         chosen = choose(found, source_threshold, wish, is_matched=is_matched, cautious=near)
         classes = seen.two_classes(chosen.dividing)
@@ -217,10 +216,9 @@ class Adapter:
         places = self.data.sampler.places
         names = ("background", "foreground", "shoreline")
         counts = {name: torch.from_numpy(getattr(places, name)) for name in names}
-        matched = self.data.matched
         return {
             "strategy": self.data.sampler.settings.strategy.value,
-            "matched": asdict(matched) if matched else None,
+            "radiometry": self.data.radiometry,
             "source_weights": self._source_weights,
             **counts,
         }
@@ -228,8 +226,7 @@ class Adapter:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state."""
         self._source_weights = state["source_weights"]
-        if state["matched"] is not None:
-            self.data = replace(self.data, matched=BandStatistics(**state["matched"]))
+        self.data = self.data.with_radiometry(state["radiometry"])
         if state["strategy"] == Strategy.UNIFORM.value:
             return
         names = ("background", "foreground", "shoreline")
@@ -327,7 +324,8 @@ class Adapter:
             "images": len(self.data.records),
             "manifest_sha256": self.data.hash,
             "methods": [method.name for method in self._settings.adaptation.methods],
-            "classes_matched": self.data.matched is not None,
+            "classes_matched": self.data.classes_matched,
+            "own_statistics": self.data.statistics is not None and not self.data.classes_matched,
         }
 
     def _patches(self) -> FloatArray:

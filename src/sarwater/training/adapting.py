@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from sarwater.adaptation.comparison import Predict, Side, SideBySide
-from sarwater.adaptation.radiometry import shift_in_words
 from sarwater.config import (
     AdaptationSettings,
     TrainSettings,
@@ -20,11 +19,11 @@ from sarwater.datasets.manifest import Manifest
 from sarwater.errors import ConfigError, ModelError
 from sarwater.files import mark_as_own, refuse_existing, refuse_inputs, write_json
 from sarwater.models.bundle import Bundle, load_bundle
-from sarwater.normalize import Normalization, RunningStatistics
 from sarwater.progress import track
 from sarwater.report.adaptation_charts import draw_examples, draw_signals
 from sarwater.training.adapter import Adapter, require_teacher
 from sarwater.training.folder import RunFolder
+from sarwater.training.matching import shift_of
 from sarwater.training.run import Run
 from sarwater.training.start import finished_run, is_first_process, resumed_run
 from sarwater.training.target import check_target
@@ -210,7 +209,7 @@ def _compare(run: Run, adapter: Adapter, folder: AdaptFolder) -> dict[str, Any]:
         "criterion": after.info.threshold_criterion,
         "seed_margin": after.info.seed_margin,
         **both.result(),
-        "notes": _notes(adapter, after),
+        "notes": _notes(run, adapter),
         "history": [
             {name: None if math.isnan(value) else value for name, value in row.items()}
             for row in run.progress.history
@@ -223,26 +222,19 @@ def _compare(run: Run, adapter: Adapter, folder: AdaptFolder) -> dict[str, Any]:
     return found
 
 
-def _notes(adapter: Adapter, adapted: Bundle) -> list[str]:
-    """Say what else would help: one mean and deviation for both sides do not serve a shift."""
-    info = adapted.info
-    known = info.normalization.statistics
-    if info.normalization.kind != Normalization.DATASET or known is None or adapter.data.matched:
-        return []
-    running, chips = RunningStatistics(), adapter.data.chips
-    seen = [chips[index] for index in adapter.data.sample if chips[index].valid.any()]
-    for chip in seen:
-        running.add(chip.image, chip.valid)
-    if not seen:
-        return []
-    shift = shift_in_words(known, running.result(), info.bands)
+def _notes(run: Run, adapter: Adapter) -> list[str]:
+    """Say where the radiometry of the target lay, and what was done about it."""
+    shift = shift_of(run.data, adapter.data)
     if shift is None:
         return []
-    return [
-        f"{shift}, and both are normalized by the source's statistics: adapt with "
-        "--normalization.kind domain, which removes such a shift; a model is also run so by "
-        "`sarwater map --normalization domain`"
-    ]
+    if adapter.data.statistics is not None:
+        done = "so the target is normalized by statistics of its own"
+    else:
+        done = (
+            "and both are normalized by the source's statistics, as adaptation.own_statistics "
+            "asks: 'auto' removes such a shift"
+        )
+    return [f"{shift}, {done}"]
 
 
 def _scores_so_far(folder: AdaptFolder, hashes: dict[str, str]) -> dict[str, Any]:

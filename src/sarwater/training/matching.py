@@ -1,4 +1,4 @@
-"""Lays the land and the water of a target on those of the source, before the first step."""
+"""Radiometry first: what normalizes a target, found before the first step of adapting."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,7 +12,10 @@ from sarwater.adaptation.radiometry import (
     class_medians,
     matching_statistics,
     overlap,
+    shift_in_words,
 )
+from sarwater.config import AdaptationSettings
+from sarwater.normalization_kinds import Normalization
 from sarwater.progress import track
 from sarwater.training.data import TrainingData
 from sarwater.training.target import TargetData, sample_of
@@ -24,6 +27,47 @@ _PIXELS = 4e6
 
 _TIMES = 2
 """How often the water is found anew."""
+
+
+def fit_radiometry(
+    wishes: AdaptationSettings,
+    network: nn.Module,
+    source_threshold: float,
+    source: TrainingData,
+    target: TargetData,
+) -> TargetData:
+    """Return the target with what normalizes it, as the settings wish.
+
+    Its own statistics, where the source's are those of its data set and would not serve; and
+    where the units of the two have no calibration in common, those by which its land and water
+    lie where the source's do.
+
+    Args:
+        wishes: ``own_statistics`` and ``match_classes``.
+        network: of the source.
+        source_threshold: of its water probability, chosen on the source.
+        source: what it was trained on.
+        target: as it is so far.
+    """
+    wish = wishes.own_statistics
+    is_shared = target.plain.kind == Normalization.DATASET
+    if is_shared and wish != "never" and (wish == "always" or shift_of(source, target)):
+        target = replace(target, statistics=target.pooled)
+    wish = wishes.match_classes
+    if wish == "always" or (wish == "auto" and target.plain.units != source.units):
+        target = match_classes(network, source_threshold, source, target)
+    return target
+
+
+def shift_of(source: TrainingData, target: TargetData) -> str | None:
+    """Say how far the target lies from the statistics that both sides are normalized by.
+
+    None where each side is normalized by its own, or none of its means lies far off.
+    """
+    known = source.normalizer.statistics
+    if target.plain.kind != Normalization.DATASET or known is None:
+        return None
+    return shift_in_words(known, target.pooled, source.bands)
 
 
 def match_classes(
@@ -55,7 +99,7 @@ def match_classes(
         matched = None if found is None else matching_statistics(found, wanted, pixels)
         if matched is None:
             return target
-        moved = replace(target, matched=matched)
+        moved = replace(target, statistics=matched, classes_matched=True)
         again = _water(network, source_threshold, source, moved)
         if overlap(water, again) < SAME_WATER:
             return target

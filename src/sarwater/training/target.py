@@ -5,7 +5,7 @@ Labels that lie beside the images are dropped before anything is read: none of t
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -40,8 +40,12 @@ class TargetData:
     """Statistics by domain or scene, where the normalization needs them."""
     plain: Normalizer
     """The source's, in the units of the target's values as they are read."""
-    matched: BandStatistics | None
-    """What lays the target's land and water on the source's; None where that was not done."""
+    statistics: BandStatistics | None
+    """What normalizes the target in place of ``plain``; None where nothing does."""
+    classes_matched: bool
+    """Whether these lay its land and water on the source's, or are merely its own."""
+    pooled: BandStatistics
+    """Of all its valid pixels."""
     domains: tuple[str, ...]
     records: tuple[ChipRecord, ...]
     """The rows, without labels."""
@@ -49,9 +53,21 @@ class TargetData:
     @property
     def normalizer(self) -> Normalizer:
         """What normalizes the target."""
-        if self.matched is None:
+        if self.statistics is None:
             return self.plain
-        return Normalizer(Normalization.DATASET, self.plain.units, self.matched)
+        return Normalizer(Normalization.DATASET, self.plain.units, self.statistics)
+
+    @property
+    def radiometry(self) -> dict[str, Any]:
+        """What was found of the radiometry, as plain data."""
+        found = asdict(self.statistics) if self.statistics else None
+        return {"statistics": found, "classes_matched": self.classes_matched}
+
+    def with_radiometry(self, found: dict[str, Any]) -> "TargetData":
+        """Return the target normalized as ``radiometry`` of an earlier process said."""
+        known = found["statistics"]
+        statistics = BandStatistics(**known) if known else None
+        return replace(self, statistics=statistics, classes_matched=found["classes_matched"])
 
     @property
     def hash(self) -> str:
@@ -97,10 +113,12 @@ def prepare_target(
     normalizer = replace(source.normalizer, units=units)
     size = settings.patches.size
     groups: dict[str, RunningStatistics] = {}
+    pooled = RunningStatistics()
     places: list[Places] = []
     for index in track(range(len(chips.records)), "reading target", len(chips.records)):
         chip, record = chips[index], chips.records[index]
         places.append(places_of(index, np.zeros(chip.valid.shape, np.uint8), chip.valid, size))
+        pooled.add(chip.image, chip.valid)
         if normalizer.needs_group and chip.valid.any():
             group = normalizer.group_of(record.domain, record.scene, record.id)
             groups.setdefault(group, RunningStatistics()).add(chip.image, chip.valid)
@@ -124,6 +142,8 @@ def prepare_target(
         {name: sums.result() for name, sums in groups.items()},
         normalizer,
         None,
+        False,
+        pooled.result(),
         part.domains,
         part.records,
     )
