@@ -239,6 +239,18 @@ class Predictor:
         other.engine = self._engine_for(bundle)
         return other
 
+    def for_units(self, *units: Units) -> "Predictor":
+        """Return a predictor of the same network that takes values in these units, if it can.
+
+        See ``ModelInfo.for_units``; `PredictionOptions.accept_units` takes them as they are.
+        """
+        info = self.bundle.info.for_units(*units)
+        if info is self.bundle.info or self.options.accept_units:
+            return self
+        other = copy(self)
+        other.info = _renormalized(info, self.options.normalization)
+        return other
+
     def takes_as_is(self, units: Units) -> bool:
         """Whether values in these units are not converted although they are not the model's."""
         return self.options.accept_units and not can_convert(units, self.info.units)

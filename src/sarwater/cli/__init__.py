@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "baseline": "score a threshold on backscatter, what a network has to beat",
     "compare": "put evaluations side by side",
     "map": "map the water of whole scenes",
+    "model": "say what a model is, and where the one in the box lies",
     "export": "write a model as ONNX, for QGIS and other programs",
     "report": "build a page from results",
     "completion": "print a script by which a shell completes commands and options",

@@ -40,6 +40,7 @@ def run(args: argparse.Namespace) -> None:
     bundle = load_bundle(args.model)
     info = bundle.info
     predictor = Predictor(bundle, prediction_options(args))
+    predictor = predictor.for_units(*{record.units for record in manifest})
     summary = evaluate_to_folder(
         predictor,
         manifest,

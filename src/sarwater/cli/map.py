@@ -21,9 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.set_defaults(usage_error=parser.error)
     _add_inputs(parser)
-    parser.add_argument(
-        "--model", type=Path, required=True, help="a .safetensors file from `sarwater train`"
-    )
+    model = "from `sarwater train`; by default the one in the box (`sarwater model show`)"
+    parser.add_argument("--model", type=Path, help=model)
     parser.add_argument(
         "--overlap",
         type=int,
@@ -155,6 +154,7 @@ def run(args: argparse.Namespace) -> None:
 
     from sarwater.mapping.options import MapOptions
     from sarwater.mapping.scenes import check_outputs, map_scenes
+    from sarwater.models.boxed import boxed_model
     from sarwater.models.bundle import load_bundle
     from sarwater.prediction import Predictor
     from sarwater.report.map_charts import draw_quicklook
@@ -169,6 +169,7 @@ def run(args: argparse.Namespace) -> None:
         exclude_as=args.exclude_as,
     )
     check_outputs(sources, args.out, options)
+    args.model = args.model or boxed_model()
     if args.dry_run:
         _print_estimates(args, sources, options)
         return

@@ -74,7 +74,8 @@ class ModelScene:
         self.is_byte = scene.dtype == "uint8"
         """Whether the files hold bytes."""
         self._scene = scene
-        self._predictor = predictor
+        self.predictor = predictor
+        """The model, as it takes this scene's units."""
         self._bands = scene.band_indices(predictor.info.bands)
 
     def read(self, row: int, rows: int) -> tuple[AnyArray, BoolArray]:
@@ -89,7 +90,7 @@ class ModelScene:
         image, valid = self._scene.read(
             row, 0, rows, self.grid.width, bands=self._bands, keep_bytes=True
         )
-        return self._predictor.in_model_units(image, valid, self.units), valid
+        return self.predictor.in_model_units(image, valid, self.units), valid
 
     def sample(self, size: int, count: int) -> list[tuple[FloatArray, BoolArray]]:
         """Read windows from all over the scene, the same ones each time.
@@ -122,7 +123,7 @@ class ModelScene:
     def _padded(self, row: int, col: int, size: int) -> tuple[FloatArray, BoolArray]:
         rows, cols = min(size, self.grid.height - row), min(size, self.grid.width - col)
         image, valid = self._scene.read(row, col, rows, cols, bands=self._bands)
-        image = self._predictor.in_model_units(image, valid, self.units)
+        image = self.predictor.in_model_units(image, valid, self.units)
         missing = ((0, size - rows), (0, size - cols))
         return np.pad(image, ((0, 0), *missing)), np.pad(valid, missing)
 
@@ -133,11 +134,11 @@ class ModelScene:
         ones every pixel counts. Never are they taken from overviews, whose averages have less
         speckle than what the model was trained on. None where no pixel is valid.
         """
-        if not self._predictor.info.normalization.needs_group:
+        if not self.predictor.info.normalization.needs_group:
             return None
         running, has_any = RunningStatistics(), False
         for image, valid in self._scene.sampled(_SAMPLED, bands=self._bands):
-            running.add(self._predictor.in_model_units(image, valid, self.units), valid)
+            running.add(self.predictor.in_model_units(image, valid, self.units), valid)
             has_any |= bool(valid.any())
         return running.result() if has_any else None
 
@@ -151,17 +152,18 @@ def open_for_model(source: SceneSource, predictor: Predictor) -> Iterator[ModelS
         DataError: the files do not fit each other.
         ModelError: bands are missing or units do not convert; everything wrong is named at once.
     """
-    info = predictor.info
     # Units of imagery that is not radar cannot be guessed: the model's are taken.
-    declared = source.units or (Units.OTHER if info.units == Units.OTHER else None)
+    declared = source.units or (Units.OTHER if predictor.info.units == Units.OTHER else None)
     with Scene(source.files, bands=source.bands, units=declared, nodata=source.nodata) as scene:
         units, notes = scene.units, []
         if declared is None and units == Units.OTHER:
-            units = info.units
+            units = predictor.info.units
             notes.append(
                 f"units cannot be guessed, since no valid pixel was found; taken to be "
                 f"'{units.value}', the model's"
             )
+        predictor = predictor.for_units(units)
+        info = predictor.info
         problems = predictor.misfits(scene.bands, units)
         if problems:
             names = ", ".join(str(file) for file in scene.files)

@@ -105,6 +105,7 @@ def map_scene(
     with small_cache(), open_for_model(source, predictor) as scene:
         for note in scene.notes:
             say(f"{title}: {note}")
+        predictor = scene.predictor
         job = SceneMap(source, scene, predictor, threshold, options)
         done = _done(out, title, options, fingerprint(job.settings))
         if done is not None:

@@ -19,8 +19,9 @@ from sarwater.datasets.records import check_names
 from sarwater.errors import ModelError
 from sarwater.files import atomic_path
 from sarwater.models.architecture import Architecture
-from sarwater.normalize import Normalizer
+from sarwater.normalize import BandStatistics, Normalization, Normalizer
 from sarwater.types import Units
+from sarwater.units import can_convert
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,10 +61,28 @@ class ModelInfo(BaseModel):
     """Log-odds by which water must have surer water beside it; 0 asks for none."""
     pixel_size: float | None = Field(None, gt=0)
     """Metres; None where the training data have no CRS."""
+    decibel_statistics: BandStatistics | None = None
+    """Mean and deviation in dB by which calibrated scenes (dB, linear power) are normalized by a
+    model whose training data had no calibration; None: such scenes are refused."""
     scores: dict[str, Any] = {}
     """Validation scores of the chosen checkpoint."""
     data: dict[str, Any] = {}
     """What it was trained on: domains, chips, a hash of the manifest."""
+    card: str = ""
+    """What a user should know of it, as Markdown: data, scores, where it fails."""
+
+    def for_units(self, *units: Units) -> "ModelInfo":
+        """Return the description of the model as it takes values in these units.
+
+        A model without a calibration that knows ``decibel_statistics`` takes what converts to dB
+        in dB, normalized by those; every other model stays as it is.
+        """
+        known = self.decibel_statistics
+        fits = all(can_convert(one, self.units) for one in units)
+        if known is None or fits or not all(can_convert(one, Units.DB) for one in units):
+            return self
+        normalization = Normalizer(Normalization.DATASET, Units.DB, known)
+        return self.model_copy(update={"units": Units.DB, "normalization": normalization})
 
     @model_validator(mode="after")
     def _names(self) -> "ModelInfo":

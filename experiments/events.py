@@ -1,0 +1,38 @@
+"""Manifests of the labelled ETCI 2021 events, and the splits by ground that experiments share."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from sarwater.datasets.manifest import read_manifest, write_manifest
+
+EVENTS = {
+    "alabama": "northal_20190302t234651",
+    "nebraska": "nebraska_20170213t002121",
+    "bangladesh": "bangladesh_20170314t115609",
+}
+"""Short names, and the folders of the data set, which are the domains too."""
+
+
+def sarwater(*arguments: object) -> None:
+    """Run a command of the package."""
+    command = [sys.executable, "-m", "sarwater", *map(str, arguments)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def index_events(data: Path, tables: Path) -> None:
+    """Write ``NAME_all.csv`` with the labelled tiles of each event, once."""
+    tables.mkdir(parents=True, exist_ok=True)
+    for name, event in EVENTS.items():
+        every = tables / f"{name}_all.csv"
+        if not every.exists():
+            folder = data / "etci2021" / event
+            sarwater("index", folder, "--layout", "etci2021", "--out", every)
+            write_manifest(read_manifest(every).select(labelled=True), every, overwrite=True)
+
+
+def index_sen1floods11(data: Path, table: Path) -> None:
+    """Write the manifest of the Sen1Floods11 chips, once."""
+    if not table.exists():
+        table.parent.mkdir(parents=True, exist_ok=True)
+        sarwater("index", data / "sen1floods11", "--layout", "sen1floods11", "--out", table)
