@@ -6,8 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sarwater.errors import DataError, ModelError
+from sarwater.models.bundle import Bundle
 from sarwater.normalize import BandStatistics, Normalization, Normalizer, image_statistics
-from sarwater.prediction import Engine, classify, misfits, predict_image, water_probability
+from sarwater.prediction import (
+    Engine,
+    PredictionOptions,
+    Predictor,
+    classify,
+    misfits,
+    predict_image,
+    water_probability,
+)
 from sarwater.types import AnyArray, Chip, FloatArray, Grid, Units
 from tests.tiny_models import PATCH, engine, info, predictor
 
@@ -184,3 +193,39 @@ def test_classes_agree_with_a_loop(k: int, threshold: float) -> None:
 def test_an_engine_is_what_predicts() -> None:
     runner: Engine = engine()
     assert runner.predict(np.zeros((1, 2, 8, 8), np.float32)).shape == (1, 2, 8, 8)
+
+
+KNOWN = BandStatistics((-10.0, -16.0), (4.0, 5.0), 1)
+BYTES = Normalizer(Normalization.DOMAIN, Units.BYTE)
+
+
+def test_a_model_of_bytes_takes_calibrated_scenes_by_what_it_knows_of_decibels() -> None:
+    served = predictor(units=Units.BYTE, normalization=BYTES, decibel_statistics=KNOWN)
+    image = decibels()
+    expected = (image - np.float32([[[-10]], [[-16]]])) / np.float32([[[4]], [[5]]])
+    fitted = served.for_units(Units.DB)
+    assert not fitted.info.normalization.needs_group
+    assert_same_water(fitted.predict_chip(chip(image)), engine().predict(expected[None])[0])
+    power = chip(np.float32(10) ** (image / 10), units=Units.LINEAR)
+    found = served.for_units(Units.LINEAR).predict_chip(power)
+    np.testing.assert_allclose(found, fitted.predict_chip(chip(image)), atol=1e-5)
+    assert served.for_units(Units.DB, Units.LINEAR).info == fitted.info
+
+
+@pytest.mark.parametrize("units", [Units.BYTE, Units.AMPLITUDE, Units.OTHER])
+def test_other_units_are_taken_or_refused_as_ever(units: Units) -> None:
+    served = predictor(units=Units.BYTE, normalization=BYTES, decibel_statistics=KNOWN)
+    assert served.for_units(units) is served
+    assert served.for_units(Units.DB, units) is served
+    plain = predictor(units=Units.BYTE, normalization=BYTES)
+    assert plain.for_units(Units.DB) is plain
+    with pytest.raises(ModelError, match="trained on values in units '8bit'"):
+        plain.for_units(Units.DB).predict_chip(chip(decibels()))
+
+
+def test_another_normalization_is_obeyed_in_decibels_too() -> None:
+    described = info(units=Units.BYTE, normalization=BYTES, decibel_statistics=KNOWN)
+    asked = PredictionOptions(normalization=Normalization.PATCH)
+    served = Predictor(Bundle(described, {}), asked, engine=engine())
+    found = served.for_units(Units.DB).info
+    assert (found.units, found.normalization.kind) == (Units.DB, Normalization.PATCH)
