@@ -1,4 +1,4 @@
-"""How a model of 8-bit products should take decibels: from scenes in dB that nobody has labelled."""
+"""How a model of 8-bit products should take decibels, from dB scenes that nobody has labelled."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any

@@ -32,8 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--threshold",
-        type=float,
-        help="map water from this probability on (0 to 1), in place of the model's threshold",
+        type=_threshold,
+        metavar="P",
+        help="map water from this probability on (0 to 1), in place of the model's; or scene: near "
+        "that, where each scene's own backscatter falls into two classes",
     )
     parser.add_argument(
         "--adapt",
@@ -75,9 +77,7 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         help="names of the scenes' bands in the files' order, such as VV,VH; by default the "
         "files' own band descriptions",
     )
-    parser.add_argument(
-        "--units", choices=_UNITS, help="what the values measure; guessed by default"
-    )
+    parser.add_argument("--units", choices=_UNITS, help="of the values; guessed by default")
     parser.add_argument(
         "--nodata",
         default="auto",
@@ -94,12 +94,9 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         help="rasters whose pixels that are not 0 (layover and shadow, terrain, permanent water) "
         "are left out; any grid and CRS",
     )
-    parser.add_argument(
-        "--exclude-as",
-        choices=("nodata", "class"),
-        default="nodata",
-        help="make them no data (default), or a class of their own",
-    )
+    add = parser.add_argument
+    kinds = ("nodata", "class")
+    add("--exclude-as", choices=kinds, default="nodata", help="what those pixels become")
 
 
 def _add_outputs(parser: argparse.ArgumentParser) -> None:
@@ -270,6 +267,10 @@ def _polygons(args: argparse.Namespace) -> "PolygonOptions | None":
             args.usage_error("--min-area and --simplify are of polygons; name --polygons too")
         return None
     return PolygonOptions(args.polygons, args.min_area, args.simplify)
+
+
+def _threshold(text: str) -> float | str:
+    return text if text == "scene" else float(text)
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from sarwater import __version__
 from sarwater.files import write_json
 from sarwater.mapping.exclusion import Exclusion
 from sarwater.mapping.inputs import ModelScene, SceneSource
-from sarwater.mapping.options import MapOptions, PolygonOptions
+from sarwater.mapping.options import SCENE_THRESHOLD, MapOptions, PolygonOptions
 from sarwater.mapping.outputs import (
     MapRows,
     Tally,
@@ -54,6 +54,8 @@ class SceneMap:
     options: MapOptions
     group: BandStatistics | None = None
     """Band statistics of the scene, where the normalization needs them."""
+    criterion: str = ""
+    """How the threshold was chosen, where it is neither the model's nor given."""
     adaptation: dict[str, Any] | None = None
     """What adapting to the scene has changed."""
 
@@ -72,14 +74,16 @@ class SceneMap:
     def tags(self) -> dict[str, str]:
         """Metadata items of provenance."""
         info, bundle = self.predictor.info, self.predictor.bundle
-        is_own = self.threshold == info.threshold
+        known = (
+            info.threshold_criterion if self.threshold == info.threshold else "given by the user"
+        )
         return {
             "SARWATER_VERSION": __version__,
             "MODEL": bundle.path.name if bundle.path else "",
             "MODEL_HASH": bundle.hash,
             "MODEL_VERSION": info.version,
             "THRESHOLD": repr(self.threshold),
-            "THRESHOLD_CRITERION": info.threshold_criterion if is_own else "given by the user",
+            "THRESHOLD_CRITERION": self.criterion or known,
             "SEED_MARGIN": repr(info.seed_margin),
             "BANDS": ",".join(info.bands),
             "UNITS": info.units.value,
@@ -95,8 +99,12 @@ class SceneMap:
     def settings(self) -> dict[str, Any]:
         """Everything that the bytes of the map depend on, to know whether to go on with it.
 
-        Adapting to the scene gives the same model each time, so that its wish will do.
+        Adapting to the scene gives the same model and threshold each time, so that the wish of it
+        will do.
         """
+        found = {"ADAPTATION"}
+        if self.options.threshold == SCENE_THRESHOLD:
+            found |= {"THRESHOLD", "THRESHOLD_CRITERION"}
         files = [*self.source.files, *self.options.exclude]
         stats = [(str(file.resolve()), file.stat()) for file in files]
         chosen = self.options
@@ -105,7 +113,8 @@ class SceneMap:
             "bands": list(self.source.bands),
             "nodata": self.source.nodata,
             "adapt": chosen.adapt,
-            "tags": {name: text for name, text in self.tags.items() if name != "ADAPTATION"},
+            "tags": {name: text for name, text in self.tags.items() if name not in found},
+            "threshold": self.options.threshold,
             "windows": asdict(self.predictor.windows),
             "probability": chosen.probability,
             "exclude_as": chosen.exclude_as,

@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from sarwater.errors import ConfigError
+
+SCENE_THRESHOLD = "scene"
+"""In place of a number: each scene's own, from its backscatter."""
 
 FORMATS = {"gpkg": "GPKG", "fgb": "FlatGeobuf", "parquet": "GeoParquet"}
 """Kinds of files by suffix."""
@@ -40,8 +44,9 @@ class PolygonOptions:
 class MapOptions:
     """How scenes are mapped."""
 
-    threshold: float | None = None
-    """Foreground probability from which a pixel is water, 0 ... 1; the model's by default."""
+    threshold: float | Literal["scene"] | None = None
+    """Foreground probability from which a pixel is water, 0 ... 1; the model's by default;
+    ``scene``: chosen for each scene, see ``threshold_of_scene``."""
     overwrite: bool = False
     """Replace outputs that exist."""
     adapt: bool = False
@@ -64,8 +69,9 @@ class MapOptions:
             ConfigError: all that are out of range or unknown.
         """
         wrong = []
-        if self.threshold is not None and not 0 <= self.threshold <= 1:
-            wrong.append(f"threshold: from 0 to 1, found {self.threshold}")
+        given = self.threshold
+        if given is not None and given != SCENE_THRESHOLD and not _is_share(given):
+            wrong.append(f"threshold: from 0 to 1, or scene, found {given}")
         for name, value, known in (
             ("probability", self.probability, ("uint8", "float32")),
             ("exclude_as", self.exclude_as, ("nodata", "class")),
@@ -74,3 +80,7 @@ class MapOptions:
                 wrong.append(f"{name}: {' or '.join(known)}, found '{value}'")
         if wrong:
             raise ConfigError("; ".join(wrong))
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, float | int) and 0 <= value <= 1

@@ -13,8 +13,9 @@ from sarwater.mapping.adapting import adapt_to_scene, describe
 from sarwater.mapping.inputs import SceneSource, open_for_model
 from sarwater.mapping.making import Draw as Draw
 from sarwater.mapping.making import SceneMap, fingerprint
-from sarwater.mapping.options import MapOptions
+from sarwater.mapping.options import SCENE_THRESHOLD, MapOptions
 from sarwater.mapping.outputs import output_paths, publish
+from sarwater.mapping.thresholds import in_words, threshold_of_scene
 from sarwater.mapping.work import work_folder
 from sarwater.prediction import Predictor
 from sarwater.raster import small_cache
@@ -101,7 +102,8 @@ def map_scene(
     options = options or MapOptions()
     check_outputs([source], out, options)
     info, title = predictor.info, source.title
-    threshold = info.threshold if options.threshold is None else options.threshold
+    given = options.threshold
+    threshold = float(given) if isinstance(given, float | int) else info.threshold
     with small_cache(), open_for_model(source, predictor) as scene:
         for note in scene.notes:
             say(f"{title}: {note}")
@@ -116,6 +118,10 @@ def map_scene(
             adapted, found = adapt_to_scene(predictor, scene, job.group, threshold)
             job = replace(job, predictor=adapted, adaptation=found)
             say(f"{title}: {describe(found)}")
+        if given == SCENE_THRESHOLD:
+            chosen = threshold_of_scene(job.predictor, scene, job.group)
+            job = replace(job, threshold=chosen.threshold, criterion=chosen.criterion)
+            say(f"{title}: {in_words(chosen, info.threshold)}")
         with work_folder(out, title, job.settings) as work:
             if work.rows:
                 say(f"{title}: goes on at row {work.rows} of {scene.grid.height}")

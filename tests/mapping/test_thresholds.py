@@ -1,0 +1,81 @@
+"""A scene's own threshold, on scenes whose water is known."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+
+from sarwater.errors import ConfigError
+from sarwater.mapping.inputs import SceneSource
+from sarwater.mapping.options import MapOptions
+from sarwater.mapping.scenes import map_scene
+from sarwater.types import BoolArray, FloatArray
+from tests.conftest import CRS, TifMaker
+from tests.tiny_models import PointwiseEngine, predictor
+
+KNOWN = 0.42
+"""The model's threshold: at about -9 dB, within the land of these scenes."""
+
+
+def lakes(gain: float = 0.0) -> tuple[FloatArray, BoolArray]:
+    """Land about -8 dB and a lake about -22 dB."""
+    random = np.random.default_rng(3)
+    water = np.zeros((160, 160), np.bool_)
+    water[40:90, 30:120] = True
+    mean = np.where(water, -22.0, -8.0) + gain
+    image = np.stack([mean, mean - 5]) + random.normal(0, 1.5, (2, 160, 160))
+    return image.astype(np.float32), water
+
+
+def mapped(file: Path, out: Path, **options: Any) -> tuple[dict[str, Any], Any, list[str]]:
+    said: list[str] = []
+    model = predictor(PointwiseEngine(), threshold=KNOWN)
+    wish = MapOptions(**{"threshold": "scene", **options})
+    summary = map_scene(SceneSource((file,)), model, out, wish, say=said.append)
+    with rasterio.open(out / "a_water.tif") as raster:
+        return summary, raster.read(1) == 1, said
+
+
+def test_a_scene_is_mapped_where_its_backscatter_falls_into_two_classes(
+    make_tif: TifMaker, tmp_path: Path
+) -> None:
+    image, water = lakes()
+    file = make_tif("a.tif", image, crs=CRS, bands=("VV", "VH"))
+    summary, found, said = mapped(file, tmp_path / "own")
+    _, plain, _ = mapped(file, tmp_path / "plain", threshold=None)
+    assert (plain != water).mean() > 0.1
+    assert (found != water).mean() < 0.01
+    assert KNOWN < summary["threshold"] < 0.6
+    assert f"mapped at {summary['threshold']:.3f}" in said[-1]
+    tags = summary["provenance"]
+    assert tags["THRESHOLD"] == repr(summary["threshold"])
+    assert "falls into two classes" in tags["THRESHOLD_CRITERION"]
+
+
+def test_a_scene_without_two_classes_keeps_the_models_threshold(
+    make_tif: TifMaker, tmp_path: Path
+) -> None:
+    file = make_tif("a.tif", np.full((2, 50, 50), -8, np.float32), crs=CRS, bands=("VV", "VH"))
+    summary, _, said = mapped(file, tmp_path / "flat")
+    assert summary["threshold"] == KNOWN
+    assert "does not fall into two classes" in said[-1]
+    empty = make_tif(
+        "b/a.tif", np.full((2, 50, 50), np.nan, np.float32), crs=CRS, bands=("VV", "VH")
+    )
+    assert mapped(empty, tmp_path / "empty")[0]["threshold"] == KNOWN
+
+
+def test_the_same_call_again_finds_the_map_done(make_tif: TifMaker, tmp_path: Path) -> None:
+    file = make_tif("a.tif", lakes()[0], crs=CRS, bands=("VV", "VH"))
+    first, _, _ = mapped(file, tmp_path / "m")
+    again, _, said = mapped(file, tmp_path / "m")
+    assert again == first == json.loads((tmp_path / "m" / "a_summary.json").read_text())
+    assert "is mapped already" in said[-1]
+
+
+def test_other_words_are_refused() -> None:
+    with pytest.raises(ConfigError, match="threshold: from 0 to 1, or scene, found auto"):
+        MapOptions(threshold="auto")  # type: ignore[arg-type]
