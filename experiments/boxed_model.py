@@ -3,7 +3,8 @@
 command:  python experiments/boxed_model.py --data $SARWATER_DATA [--work DIR] [--jobs 2]
           [--install]; what is finished is not done again
 hardware: two CPU cores, about two hours
-result:   docs/results/boxed_model.json; with --install the model in the package and docs/model.md
+result:   docs/results/boxed_model.json; with --install the model in the package, docs/model.md,
+          and the pictures of where it fails
 """
 
 import argparse
@@ -18,10 +19,17 @@ from typing import Any
 
 from events import EVENTS, index_events, index_sen1floods11
 from sarwater.datasets.manifest import Manifest, read_manifest, write_manifest
+from sarwater.models.bundle import Bundle, load_bundle, save_bundle
+from scene_thresholds import at_scene_thresholds
 
 HERE = Path(__file__).parent
 CONFIG = HERE / "boxed_model.yaml"
-RESULTS = HERE.parent / "docs" / "results" / "boxed_model.json"
+DOCS = HERE.parent / "docs"
+RESULTS = DOCS / "results" / "boxed_model.json"
+BOX = HERE.parent / "src" / "sarwater" / "models" / "boxed" / "water.safetensors"
+WINDOW = 512
+"""Side in pixels of the windows that scenes are mapped by."""
+
 ALL = "all"
 VALIDATION = {
     "alabama": ("row", (6, 11, 16)),
@@ -114,16 +122,92 @@ def score(tables: Path, work: Path, name: str) -> dict[str, Any]:
     """Score the model that never saw an event on it, and the thresholds that a user would take."""
     others = [one for one in EVENTS if one != name]
     rest = joined(tables, tables / f"without_{name}.csv", others, splits=False)
-    table, key = tables / f"{name}_all.csv", "vh_vv"
+    table = tables / f"{name}_all.csv"
     found = {
         title: baseline(table, work / f"{name}_baseline_{number}", *options)
         for number, (title, options) in enumerate(THRESHOLDS.items())
     }
     for number, (title, options) in enumerate(TUNED.items()):
-        out = work / f"{name}_baseline_{key}_{number}"
+        out = work / f"{name}_tuned_{number}"
         found[title] = baseline(table, out, *options, "--tune", rest)
-    model = evaluate(work / f"without_{name}" / "model.safetensors", table, work / f"{name}_scored")
-    return {"model": model, "baselines": found}
+    held_out = work / f"without_{name}" / "model.safetensors"
+    return {
+        "model": evaluate(held_out, table, work / f"{name}_scored"),
+        "at_scene_threshold": scene_scores(held_out, table, work / f"{name}_scene.json"),
+        "baselines": found,
+    }
+
+
+def scene_scores(model: Path, table: Path, out: Path) -> dict[str, Any]:
+    """Score a model at the threshold that the event chooses for itself, once."""
+    if not out.exists():
+        chips = read_manifest(table)
+        found = at_scene_thresholds(load_bundle(model), chips, lambda record: record.domain)
+        out.write_text(json.dumps(found))
+    kept: dict[str, Any] = json.loads(out.read_text())
+    return kept
+
+
+def unlabelled_decibels(tables: Path) -> Manifest:
+    """Return the chips of Sen1Floods11's training split: dB, and here without labels."""
+    return read_manifest(tables / "sen1floods11.csv").select(split="train")
+
+
+def labelled_decibels(tables: Path) -> Manifest:
+    """Return the labelled chips of its test split that have radar and labels."""
+    table = read_manifest(tables / "sen1floods11.csv").select(split="test", labelled=True)
+    kept = [one for one in table if one.domain not in ("Paraguay", "Ghana")]
+    return Manifest(tuple(kept), table.path)
+
+
+def boxed(tables: Path, work: Path) -> Bundle:
+    """Return the final model as it is shipped, but for its card."""
+    from calibration import decibel_statistics
+
+    plain = load_bundle(work / f"without_{ALL}" / "model.safetensors")
+    source = read_manifest(joined(tables, tables / "boxed_all.csv", list(EVENTS), splits=True))
+    known = decibel_statistics(plain, source, unlabelled_decibels(tables))
+    changes = {"decibel_statistics": known, "patch_size": WINDOW}
+    half = {
+        name: value.half() if value.is_floating_point() else value
+        for name, value in plain.state.items()
+    }
+    return Bundle(plain.info.model_copy(update=changes), half)
+
+
+def score_chips(tables: Path, work: Path, model: Bundle) -> dict[str, Any]:
+    """Score the model on labelled chips of another processing chain, and Otsu's threshold."""
+    path, table = work / "boxed.safetensors", tables / "sen1floods11_labelled.csv"
+    save_bundle(path, model, overwrite=True)
+    chips = labelled_decibels(tables)
+    if not table.exists():
+        write_manifest(chips, table)
+    otsu = baseline(table, work / "chips_otsu", *THRESHOLDS["Otsu on VH, scene by scene"])
+    (work / "chips_scored.json").unlink(missing_ok=True)
+    return {
+        "model": evaluate(path, table, work / "chips_scored"),
+        "at_scene_threshold": at_scene_thresholds(
+            load_bundle(path), chips, lambda record: record.id
+        ),
+        "otsu": otsu["points"]["chosen"]["iou"],
+    }
+
+
+def install(tables: Path, work: Path, model: Bundle, results: dict[str, Any]) -> None:
+    """Put the model into the package, its card into the documents, and pictures beside it."""
+    from boxed_card import card, draw_failures
+
+    text = card(model.info, results, (work / "boxed.safetensors").stat().st_size)
+    info = model.info.model_copy(update={"card": text})
+    save_bundle(BOX, Bundle(info, model.state), overwrite=True)
+    pictures = []
+    for name in EVENTS:
+        held_out = load_bundle(work / f"without_{name}" / "model.safetensors")
+        picture = DOCS / "images" / f"model_{name}.png"
+        event = read_manifest(tables / f"{name}_all.csv")
+        draw_failures(held_out, event, name.capitalize(), picture)
+        pictures.append(f"![Where the model errs in {name.capitalize()}](images/{picture.name})")
+    (DOCS / "model.md").write_text("\n\n".join([text, "## Pictures", *pictures]) + "\n")
 
 
 def main() -> None:
@@ -131,6 +215,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=os.environ.get("SARWATER_DATA"))
     parser.add_argument("--work", type=Path, default=Path("runs/boxed"))
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--install", action="store_true")
     args = parser.parse_args()
     tables = args.work / "tables"
     index_events(args.data, tables)
@@ -138,7 +223,16 @@ def main() -> None:
     with ThreadPoolExecutor(args.jobs) as pool:
         list(pool.map(lambda name: train(tables, args.work, name), [*EVENTS, ALL]))
         scored = pool.map(lambda name: (name, score(tables, args.work, name)), EVENTS)
-    RESULTS.write_text(json.dumps({"events": dict(scored)}, indent=1) + "\n")
+        events = dict(scored)
+    model = boxed(tables, args.work)
+    results = {
+        "events": events,
+        "sen1floods11": score_chips(tables, args.work, model),
+        "decibel_chips": len(unlabelled_decibels(tables)),
+    }
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    if args.install:
+        install(tables, args.work, model, results)
 
 
 if __name__ == "__main__":
