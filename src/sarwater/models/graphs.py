@@ -13,6 +13,7 @@ from pathlib import Path
 from sarwater.errors import SarwaterError
 from sarwater.files import atomic_path, cache_folder
 from sarwater.models.bundle import Bundle, ModelInfo, StoredWeights, load_bundle
+from sarwater.progress import step
 
 _KEPT = 16
 """Graphs that are kept, the last ones used; each has the size of its model."""
@@ -58,7 +59,8 @@ def _made(bundle: Bundle) -> bytes:
         # -P: nothing is imported from the folder that the user works in.
         command = [sys.executable, "-P", "-W", "ignore", "-m", __name__, str(bundle.path), str(out)]
         described = bundle.info.model_dump_json().encode()
-        done = subprocess.run(command, input=described, capture_output=True, check=False)
+        with step("making the network ready, once", None):
+            done = subprocess.run(command, input=described, capture_output=True, check=False)
         # The file may have changed in the meantime; what fails there is said by trying here.
         if done.returncode or done.stdout.decode().strip() != bundle.hash:
             return _made_here(bundle)

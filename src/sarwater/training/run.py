@@ -21,7 +21,7 @@ from sarwater.errors import DataError
 from sarwater.evaluation.counts import ThresholdCounts
 from sarwater.models.bundle import load_bundle, save_bundle
 from sarwater.normalize import BandStatistics
-from sarwater.progress import Step, step
+from sarwater.progress import Step, step, track
 from sarwater.training.adapter import Adapter
 from sarwater.training.checkpoint import Progress, check_belongs, save_checkpoint
 from sarwater.training.data import prepare
@@ -232,7 +232,8 @@ class Run:
         chips = len(self.data.val.records)
         counter = ChipCounter(network, self.data)
         # All processes take a chip each and then meet, so that any of these moments can be saved.
-        for turn in range(progress.validated, -(-chips // size)):
+        left = range(progress.validated, -(-chips // size))
+        for turn in track(left, "validating", len(left)):
             index = turn * size + self.fabric.global_rank
             own = counter.count(index) if index < chips else ThresholdCounts.zeros()
             progress.counts = progress.counts + sum_counts(self.fabric, own)
@@ -341,7 +342,7 @@ class Run:
     @contextlib.contextmanager
     def _bar(self, total: int, done: int) -> Iterator[Step]:
         title = "training" if self.fabric.is_global_zero else f"process {self.fabric.global_rank}"
-        with step(title, total, completed=done) as bar:
+        with step(title, total, completed=done, unit="steps") as bar:
             yield bar
 
     def _best_note(self) -> str:
