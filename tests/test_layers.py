@@ -20,6 +20,7 @@ ORDER = (
     "files",
     "tables",
     "termination",
+    "ranks",
     "normalization_kinds",
     "engine_kinds",
     "losses.terms",

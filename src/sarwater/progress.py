@@ -1,6 +1,7 @@
 """Progress of long work on standard error: a bar with throughput and the time that is left.
 
 Bars are drawn on a terminal only: where standard error is a file or a pipe nothing is written.
+Of several processes that train together the first one draws.
 """
 
 import sys
@@ -20,6 +21,8 @@ from rich.progress import (
     TextColumn,
 )
 from rich.text import Text
+
+from sarwater.ranks import is_first_process
 
 Item = TypeVar("Item")
 
@@ -102,7 +105,7 @@ class _Screen:
             if self.bars is not None:
                 return self.bars, False
             # Rich takes FORCE_COLOR for a terminal; a log file is none, whatever is set.
-            is_seen = sys.stderr.isatty() and not self.is_silent
+            is_seen = sys.stderr.isatty() and is_first_process() and not self.is_silent
             self.bars = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=20),

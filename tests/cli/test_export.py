@@ -46,7 +46,7 @@ def test_what_cannot_be_exported_leaves_no_file(
     out = tmp_path / "m.onnx"
     assert main(["export", str(model), "--out", str(out)]) == 1
     assert "name a scene" in capsys.readouterr().err
-    assert main(["export", str(model), "--out", str(out), "--scale", "0"]) == 1
+    assert main(["export", str(model), "--out", str(out), "--scale", "0"]) == 2
     assert "--scale: above 0, found 0" in capsys.readouterr().err
     assert not out.exists()
 

@@ -8,9 +8,10 @@ from sarwater.cli.evaluation_options import (
     check_at_least,
     chosen_chips,
     evaluation_arguments,
-    print_summary,
+    scored,
 )
 from sarwater.cli.prediction_options import add_prediction_options, prediction_options
+from sarwater.cli.results import Result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,8 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_prediction_options(parser, precision="float32")
 
 
-def run(args: argparse.Namespace) -> None:
-    """Evaluate, write the folder and print the table."""
+def run(args: argparse.Namespace) -> Result:
+    """Evaluate, write the folder and return the table."""
     from sarwater.evaluation.chips import ModelIdentity
     from sarwater.evaluation.counts import threshold_index
     from sarwater.models.bundle import load_bundle
@@ -51,4 +52,4 @@ def run(args: argparse.Namespace) -> None:
         threshold=args.threshold,
         **evaluation_arguments(args),
     )
-    print_summary(summary, args.out, as_json=args.json)
+    return scored(summary, args.out)

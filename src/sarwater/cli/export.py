@@ -2,6 +2,12 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sarwater.cli.results import Result, add_json
+
+if TYPE_CHECKING:
+    from sarwater.models.bundle import ModelInfo
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,9 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "plugin; 1 for nothing",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace the file if it exists")
+    add_json(parser)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> Result:
     """Write the file, and say how to use it."""
     from sarwater.errors import ConfigError
     from sarwater.files import atomic_path
@@ -49,11 +56,24 @@ def run(args: argparse.Namespace) -> None:
                 statistics = scene.statistics()
         aside.write_bytes(export_bundle(bundle, statistics, scale=args.scale))
     info = bundle.info
-    print(
-        f"{args.out}: input image [patch, {len(info.bands)}, {info.patch_size}, {info.patch_size}] "
-        f"of {', '.join(info.bands)} in units '{info.units.value}', divided by {args.scale:g}"
+    data = {
+        "file": str(args.out),
+        "bands": list(info.bands),
+        "units": info.units.value,
+        "scale": args.scale,
+        "patch_size": info.patch_size,
+        "classes": list(info.classes),
+        "threshold": info.threshold if len(info.classes) == 2 else None,
+    }
+    return Result(data, lambda: _described(info, args.out, args.scale))
+
+
+def _described(info: "ModelInfo", out: Path, scale: float) -> str:
+    described = (
+        f"{out}: input image [patch, {len(info.bands)}, {info.patch_size}, {info.patch_size}] "
+        f"of {', '.join(info.bands)} in units '{info.units.value}', divided by {scale:g}\n"
     )
-    if len(info.classes) == 2:
-        print(f"output: probability of {info.classes[1]}, {info.threshold:.3g} or more of it")
-    else:
-        print(f"output: scores of {', '.join(info.classes)}; the largest is the class")
+    if len(info.classes) > 2:
+        return f"{described}output: scores of {', '.join(info.classes)}; the largest is the class"
+    water = info.classes[1]
+    return f"{described}output: probability of {water}, {info.threshold:.3g} or more of it"

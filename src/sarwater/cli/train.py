@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from sarwater.cli.results import Result, add_json
 from sarwater.cli.settings_flags import add_settings, given_settings, read_settings
 from sarwater.config import TrainSettings
 
@@ -16,10 +17,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--resume", type=Path, metavar="RUN", help="go on with this run from its last checkpoint"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing run")
+    add_json(parser)
     add_settings(parser, TrainSettings)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> Result | None:
     """Train, or go on with a run."""
     if (args.out is None) == (args.resume is None):
         args.usage_error("give --out RUN to start a run, or --resume RUN to go on with one")
@@ -28,6 +30,7 @@ def run(args: argparse.Namespace) -> None:
     settings = read_settings(args, TrainSettings)
     from sarwater.datasets.manifest import read_manifest
     from sarwater.files import refuse_inputs
+    from sarwater.ranks import is_first_process
     from sarwater.training.start import resume, train
 
     manifest = read_manifest(args.manifest)
@@ -37,4 +40,6 @@ def run(args: argparse.Namespace) -> None:
         given = [path for path in (args.config, settings.model.init) if path is not None]
         refuse_inputs(args.out, (*given, *manifest.files))
         folder = train(settings, manifest, args.out, overwrite=args.overwrite)
-    print(folder.describe())
+    if not is_first_process():
+        return None
+    return Result({"folder": str(folder.path), **folder.read_summary()}, folder.describe)

@@ -22,11 +22,12 @@ from sarwater.files import mark_as_own, refuse_existing, refuse_inputs, write_js
 from sarwater.models.bundle import Bundle, load_bundle
 from sarwater.normalize import Normalization, RunningStatistics
 from sarwater.progress import track
+from sarwater.ranks import is_first_process
 from sarwater.report.adaptation_charts import draw_examples, draw_signals
 from sarwater.training.adapter import Adapter, require_teacher
 from sarwater.training.folder import RunFolder
 from sarwater.training.run import Run
-from sarwater.training.start import finished_run, is_first_process, resumed_run
+from sarwater.training.start import finished_run, resumed_run
 from sarwater.training.target import check_target
 from sarwater.training.validation import ChipPredictor
 

@@ -4,7 +4,6 @@ Everything that decides over the result is in the checkpoint, and everything ran
 the seed, the epoch and the position: a run that was killed goes on as if it had not been.
 """
 
-import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from sarwater.training.checkpoint import Progress, check_belongs, save_checkpoin
 from sarwater.training.data import prepare
 from sarwater.training.folder import RunFolder
 from sarwater.training.learner import averaged, build_learner, patch_losses
+from sarwater.training.loggers import Loggers
 from sarwater.training.outcome import best_bundle, summary_of, with_threshold
 from sarwater.training.patches import (
     Patch,
@@ -72,6 +72,7 @@ class Run:
             torch.set_num_threads(chosen.threads)
         self.fabric = build_fabric(chosen)
         self.fabric.launch()
+        self._loggers = Loggers(settings, folder.path)
         self.data = prepare(settings, manifest).with_statistics(statistics)
         self.steps = steps_per_epoch(
             self.data.sampler.epoch_size,
@@ -120,7 +121,8 @@ class Run:
         self._began = time.monotonic() - self.progress.seconds
         done = self.progress.epoch * self.steps + self.progress.step
         total = chosen.epochs * self.steps
-        with stop_signals() as self._asked_to_stop, self._bar(total, done) as bar:
+        bars = step("training", total, completed=done, unit="steps")
+        with stop_signals() as self._asked_to_stop, bars as bar:
             while self.progress.epoch < chosen.epochs and not self._is_stale():
                 self._train_epoch(bar)
                 self._close_epoch()
@@ -221,6 +223,7 @@ class Run:
         # The checkpoint comes last: a run that is killed before it writes these once more.
         if self.fabric.is_global_zero:
             self.folder.log(progress.history, progress.sampling)
+            self._loggers.log(progress.history)
             if progress.stale == 0 and progress.best is not None:
                 bundle = best_bundle(self.settings, self.data, progress.best, self.adapter)
                 save_bundle(self.folder.bundle, bundle, overwrite=True)
@@ -334,16 +337,11 @@ class Run:
             self.folder.summarize(
                 summary_of(self.progress, self.data, self.fabric, digest, adapter)
             )
+            self._loggers.finish()
 
     def _is_stale(self) -> bool:
         limit = self.settings.optimization.early_stopping
         return limit is not None and self.progress.stale >= limit
-
-    @contextlib.contextmanager
-    def _bar(self, total: int, done: int) -> Iterator[Step]:
-        title = "training" if self.fabric.is_global_zero else f"process {self.fabric.global_rank}"
-        with step(title, total, completed=done, unit="steps") as bar:
-            yield bar
 
     def _best_note(self) -> str:
         best = self.progress.best

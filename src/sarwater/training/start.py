@@ -1,6 +1,5 @@
 """Start a training run, or go on with one."""
 
-import os
 from pathlib import Path
 
 from sarwater.config import TrainSettings
@@ -9,6 +8,7 @@ from sarwater.errors import ModelError
 from sarwater.files import refuse_existing
 from sarwater.models.bundle import load_bundle
 from sarwater.normalize import BandStatistics
+from sarwater.ranks import is_first_process
 from sarwater.training.checkpoint import load_checkpoint
 from sarwater.training.folder import RunFolder
 from sarwater.training.run import Run
@@ -102,8 +102,3 @@ def _statistics_of_start(settings: TrainSettings) -> BandStatistics | None:
     if settings.model.init is None:
         return None
     return load_bundle(settings.model.init).info.normalization.statistics
-
-
-def is_first_process() -> bool:
-    """Whether this is the first of the processes, or the only one, before they know each other."""
-    return all(os.environ.get(name, "0") == "0" for name in ("LOCAL_RANK", "SLURM_PROCID", "RANK"))
