@@ -21,6 +21,7 @@ ORDER = (
     "tables",
     "termination",
     "ranks",
+    "memory",
     "normalization_kinds",
     "engine_kinds",
     "losses.terms",

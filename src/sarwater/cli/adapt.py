@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sarwater.cli.estimates import add_dry_run, estimated
 from sarwater.cli.results import Result, add_json
 from sarwater.cli.settings_flags import add_settings, given_settings, read_settings
 from sarwater.config import TrainSettings
@@ -48,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a model trained on target labels: the share of the gap that adapting recovers "
         "is reported; needs --test",
     )
+    add_dry_run(parser)
     add_json(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace an existing folder")
     add_settings(parser, TrainSettings)
@@ -59,6 +61,8 @@ def run(args: argparse.Namespace) -> Result | None:
         args.usage_error("give --out DIR to start, or --resume DIR to go on")
     if args.resume is not None and (args.config or given_settings(args) or args.model):
         args.usage_error("a folder goes on with its own settings: give none with --resume")
+    if args.resume is not None and args.dry_run:
+        args.usage_error("--dry-run is of a run that begins; leave out --resume")
     if args.oracle is not None and args.test is None:
         args.usage_error("--oracle is scored on labelled chips: give them with --test")
     settings = read_settings(args, TrainSettings)
@@ -75,9 +79,12 @@ def run(args: argparse.Namespace) -> Result | None:
         given = [args.config, args.model, args.oracle, settings.model.init]
         tables = [*source.files, *target.files, *(test.files if test else ())]
         refuse_inputs(out, (*(path for path in given if path is not None), *tables))
-        found = start_adapting(
-            settings, source, target, out, model=args.model, overwrite=args.overwrite
-        )
+        options = {"model": args.model, "overwrite": args.overwrite}
+        if args.dry_run:
+            from sarwater.training.estimating import estimate_adapting
+
+            return estimated(estimate_adapting(settings, source, target, out, **options))
+        found = start_adapting(settings, source, target, out, **options)
     if not found:  # not the first process
         return None
     if test is not None:

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from sarwater.cli.estimates import add_dry_run, evaluating
 from sarwater.cli.evaluation_options import (
     add_evaluation_options,
     check_at_least,
@@ -24,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="use this threshold (.001 to .999, steps of .001) in place of the model's",
     )
     add_prediction_options(parser, precision="float32")
+    add_dry_run(parser)
 
 
 def run(args: argparse.Namespace) -> Result:
@@ -41,15 +43,18 @@ def run(args: argparse.Namespace) -> Result:
     bundle = load_bundle(args.model)
     info = bundle.info
     predictor = Predictor(bundle, prediction_options(args))
-    summary = evaluate_to_folder(
-        predictor,
-        manifest,
-        ModelIdentity(
-            args.model.name, bundle.hash, info.classes, info.threshold, info.threshold_criterion
-        ),
-        args.out,
-        normalizer=predictor.info.normalization,
-        threshold=args.threshold,
-        **evaluation_arguments(args),
+    identity = ModelIdentity(
+        args.model.name, bundle.hash, info.classes, info.threshold, info.threshold_criterion
     )
+    options = {
+        "normalizer": predictor.info.normalization,
+        "threshold": args.threshold,
+        **evaluation_arguments(args),
+    }
+    if args.dry_run:
+        from sarwater.report.estimating import estimate_evaluation
+
+        engine = predictor.engine.name
+        return evaluating(estimate_evaluation(predictor, manifest, identity, engine, **options))
+    summary = evaluate_to_folder(predictor, manifest, identity, args.out, **options)
     return scored(summary, args.out)

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from sarwater.cli.estimates import add_dry_run, estimated
 from sarwater.cli.results import Result, add_json
 from sarwater.cli.settings_flags import add_settings, given_settings, read_settings
 from sarwater.config import TrainSettings
@@ -17,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--resume", type=Path, metavar="RUN", help="go on with this run from its last checkpoint"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing run")
+    add_dry_run(parser)
     add_json(parser)
     add_settings(parser, TrainSettings)
 
@@ -27,6 +29,8 @@ def run(args: argparse.Namespace) -> Result | None:
         args.usage_error("give --out RUN to start a run, or --resume RUN to go on with one")
     if args.resume is not None and (args.config or given_settings(args)):
         args.usage_error("a run goes on with its own settings: give none with --resume")
+    if args.resume is not None and args.dry_run:
+        args.usage_error("--dry-run is of a run that begins; leave out --resume")
     settings = read_settings(args, TrainSettings)
     from sarwater.datasets.manifest import read_manifest
     from sarwater.files import refuse_inputs
@@ -34,12 +38,17 @@ def run(args: argparse.Namespace) -> Result | None:
     from sarwater.training.start import resume, train
 
     manifest = read_manifest(args.manifest)
+    overwrite = {"overwrite": args.overwrite}
     if args.resume is not None:
         folder = resume(manifest, args.resume)
     else:
         given = [path for path in (args.config, settings.model.init) if path is not None]
         refuse_inputs(args.out, (*given, *manifest.files))
-        folder = train(settings, manifest, args.out, overwrite=args.overwrite)
+        if args.dry_run:
+            from sarwater.training.estimating import estimate_training
+
+            return estimated([estimate_training(settings, manifest, args.out, **overwrite)])
+        folder = train(settings, manifest, args.out, **overwrite)
     if not is_first_process():
         return None
     return Result({"folder": str(folder.path), **folder.read_summary()}, folder.describe)

@@ -115,6 +115,24 @@ def start_adapting(
     """
     if model is not None:
         refuse_inputs(out, [model])
+    settings = checked_settings(settings, source, target, model)
+    folder = AdaptFolder(out)
+    if is_first_process():
+        folder.create(settings, model, overwrite=overwrite)
+    return _go_on(settings, source, target, folder)
+
+
+def checked_settings(
+    settings: TrainSettings, source: Manifest, target: Manifest, model: Path | None
+) -> TrainSettings:
+    """Return the settings, those of a given model's network where there is one.
+
+    Raises:
+        ConfigError: no method, or one that the settings cannot serve.
+        DataError: from the tables alone, the target cannot be adapted to.
+        ModelError: the model cannot be read.
+    """
+    if model is not None:
         settings = _as(settings, load_bundle(model))
     if not settings.adaptation.methods:
         raise ConfigError(
@@ -123,10 +141,7 @@ def start_adapting(
         )
     require_teacher(settings)
     check_target(settings, source, target)
-    folder = AdaptFolder(out)
-    if is_first_process():
-        folder.create(settings, model, overwrite=overwrite)
-    return _go_on(settings, source, target, folder)
+    return settings
 
 
 def resume_adapting(source: Manifest, target: Manifest, out: Path) -> dict[str, Any]:
@@ -146,7 +161,7 @@ def _go_on(
     if not before.bundle.is_file() or before.checkpoint.is_file():
         plain = settings.model_copy(update={"adaptation": AdaptationSettings()})
         _run(plain, source, None, before, folder)
-    run = _run(_second(settings, before.bundle), source, target, after, folder)
+    run = _run(adapted_settings(settings, before.bundle), source, target, after, folder)
     assert run.adapter is not None
     found: dict[str, Any] = {}
     if run.fabric.is_global_zero:
@@ -168,8 +183,8 @@ def _run(
     return finished_run(settings, source, out.path, target=target, overwrite=True, go_on=go_on)
 
 
-def _second(settings: TrainSettings, start: Path) -> TrainSettings:
-    """Return the settings of the adapted run."""
+def adapted_settings(settings: TrainSettings, start: Path | None) -> TrainSettings:
+    """Return the settings of the adapted run, which begins with the weights of ``start``."""
     chosen = settings.adaptation
     changes = {"epochs": chosen.epochs, "learning_rate": chosen.learning_rate}
     given = {name: value for name, value in changes.items() if value is not None}

@@ -10,8 +10,8 @@ from lightning.fabric.strategies import STRATEGY_REGISTRY
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, distributed, nn
 
-from sarwater.config import RunSettings
-from sarwater.errors import ConfigError, nearest
+from sarwater.config import RunSettings, TrainSettings
+from sarwater.errors import ConfigError, DataError, nearest
 from sarwater.evaluation.counts import ThresholdCounts
 from sarwater.losses.distributed import all_reduce_sum
 
@@ -56,6 +56,38 @@ def _nearest_names(chosen: RunSettings) -> str:
         for name, names in known.items()
         if found[name] not in names and nearest(found[name], names)
     )
+
+
+def clip_gradients(
+    fabric: Fabric, learner: Any, optimizer: Any, settings: TrainSettings, where: str
+) -> None:
+    """Clip the norm of the gradients as the settings say.
+
+    Args:
+        fabric: the processes.
+        learner: whose gradients; as set up by ``fabric``.
+        optimizer: likewise.
+        settings: of the run.
+        where: the step, for the message.
+
+    Raises:
+        DataError: a gradient is not finite.
+    """
+    norm = settings.optimization.clip_norm
+    if norm is None:
+        return
+    try:
+        fabric.clip_gradients(
+            learner,
+            optimizer,
+            max_norm=norm,
+            # Half precision tries scales until one fits, and skips the steps till then.
+            error_if_nonfinite=settings.run.precision != "16-mixed",
+        )
+    except RuntimeError as error:
+        raise DataError(
+            f"the gradient is not finite {where}; lower optimization.learning_rate"
+        ) from error
 
 
 def gather(fabric: Fabric, tensor: Tensor) -> Tensor:

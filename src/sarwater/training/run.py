@@ -35,7 +35,13 @@ from sarwater.training.patches import (
     load_batches,
     steps_per_epoch,
 )
-from sarwater.training.processes import build_fabric, gather, share_buffers, sum_counts
+from sarwater.training.processes import (
+    build_fabric,
+    clip_gradients,
+    gather,
+    share_buffers,
+    sum_counts,
+)
 from sarwater.training.schedules import Schedule, build_optimizer
 from sarwater.training.stop_signals import stop_signals
 from sarwater.training.validation import ChipCounter, Validation, summarize
@@ -129,7 +135,26 @@ class Run:
         self._finish()
         self.fabric.barrier()
 
+    def rehearse(self) -> Iterator[None]:
+        """Take a step each time the next item is asked for, to see how long steps take.
+
+        The run itself is of no use after that.
+        """
+        while True:
+            for batch, other in self._batches():
+                self._step(batch, other)
+                yield
+
     def _train_epoch(self, bar: Step) -> None:
+        progress = self.progress
+        for batch, other in self._batches():
+            loss = self._step(batch, other)
+            progress.step += 1
+            bar.advance(note=f"epoch {progress.epoch + 1}  loss {loss:.4f}  {self._best_note()}")
+            self._maybe_save()
+
+    def _batches(self) -> Iterator[tuple[Patch, Patch | None]]:
+        """Draw the epoch's patches, and yield the batches that are left, each with the target's."""
         progress = self.progress
         adapter = self.adapter
         patches = PatchDataset(
@@ -146,12 +171,11 @@ class Run:
             report = self.data.sampler.report(patches.drawn[:shown], *patches.label_counts(shown))
             progress.sampling.append({"epoch": progress.epoch, **report})
         self.learner.train()
+        size, fabric = self.settings.optimization.batch_size, self.fabric
+        batches = batch_indices(self.steps, size, fabric.global_rank, fabric.world_size)
+        rest, workers = batches[progress.step :], self.settings.run.workers
         beside = adapter.batches(progress) if adapter else repeat(None)
-        for batch, other in zip(self._batches(patches), beside, strict=False):
-            loss = self._step(batch, other)
-            progress.step += 1
-            bar.advance(note=f"epoch {progress.epoch + 1}  loss {loss:.4f}  {self._best_note()}")
-            self._maybe_save()
+        return zip(load_batches(patches, rest, progress.epoch, workers), beside, strict=False)
 
     def _step(self, batch: Patch, other: Patch | None) -> float:
         image = batch["image"].to(self.fabric.device, memory_format=torch.channels_last)
@@ -161,21 +185,8 @@ class Run:
             beside = self.adapter.join(batch, other, self.average, self.progress)
         learned = self.learner(image, target, beside)
         self.fabric.backward(learned.total)
-        clip = self.settings.optimization.clip_norm
-        if clip is not None:
-            try:
-                self.fabric.clip_gradients(
-                    self.learner,
-                    self.optimizer,
-                    max_norm=clip,
-                    # Half precision tries scales until one fits, and skips the steps till then.
-                    error_if_nonfinite=self.settings.run.precision != "16-mixed",
-                )
-            except RuntimeError as error:
-                raise DataError(
-                    f"the gradient is not finite in epoch {self.progress.epoch + 1}, step "
-                    f"{self.progress.step + 1}; lower optimization.learning_rate"
-                ) from error
+        where = f"in epoch {self.progress.epoch + 1}, step {self.progress.step + 1}"
+        clip_gradients(self.fabric, self.learner, self.optimizer, self.settings, where)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.schedule.after_step()
@@ -188,10 +199,7 @@ class Run:
             self.progress.seen.append((places.reshape(-1), losses.reshape(-1)))
         value = float(learned.total.detach())
         if not math.isfinite(value):
-            raise DataError(
-                f"the loss became {value} in epoch {self.progress.epoch + 1}, step "
-                f"{self.progress.step + 1}; lower optimization.learning_rate"
-            )
+            raise DataError(f"the loss became {value} {where}; lower optimization.learning_rate")
         sums = self.progress.sums
         accuracies = {f"accuracy_{name}": value for name, value in learned.accuracies.items()}
         for name, part in {"loss": learned.total, **learned.parts, **accuracies}.items():
@@ -248,12 +256,6 @@ class Run:
         for places, losses in self.progress.seen:
             self.data.sampler.observe(places.numpy(), losses.double().numpy())
         self.progress.seen = []  # once, also when the validation that follows is resumed
-
-    def _batches(self, patches: PatchDataset) -> Iterator[Patch]:
-        size, fabric = self.settings.optimization.batch_size, self.fabric
-        batches = batch_indices(self.steps, size, fabric.global_rank, fabric.world_size)
-        rest = batches[self.progress.step :]
-        return load_batches(patches, rest, self.progress.epoch, self.settings.run.workers)
 
     def _maybe_save(self) -> None:
         minutes = self.settings.run.checkpoint_minutes
