@@ -30,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Result:
     """Evaluate, write the folder and return the table."""
-    from sarwater.evaluation.chips import ModelIdentity
     from sarwater.evaluation.counts import threshold_index
+    from sarwater.evaluation.models import identity_of
     from sarwater.models.bundle import load_bundle
     from sarwater.prediction import Predictor
     from sarwater.report.evaluation_report import evaluate_to_folder
@@ -41,11 +41,8 @@ def run(args: argparse.Namespace) -> Result:
         threshold_index(args.threshold)
     manifest = chosen_chips(args, args.model)
     bundle = load_bundle(args.model)
-    info = bundle.info
     predictor = Predictor(bundle, prediction_options(args))
-    identity = ModelIdentity(
-        args.model.name, bundle.hash, info.classes, info.threshold, info.threshold_criterion
-    )
+    identity = identity_of(bundle, args.model.name)
     options = {
         "normalizer": predictor.info.normalization,
         "threshold": args.threshold,

@@ -72,6 +72,18 @@ class RunFolder:
         with atomic_path(self.path / "curves.png", overwrite=True) as aside:
             plot_curves(history).savefig(aside)
 
+    def read_curves(self) -> list[dict[str, float]]:
+        """Read the curves, a row an epoch; an empty cell is nan.
+
+        Raises:
+            ModelError: no epoch has come to its end.
+        """
+        if not self.curves.is_file():
+            raise ModelError(f"{self.path} has no curves: it has no {self.curves.name}")
+        with self.curves.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        return [{name: float(cell or "nan") for name, cell in row.items()} for row in rows]
+
     def read_summary(self) -> dict[str, Any]:
         """Read what came out.
 
