@@ -22,6 +22,8 @@ from sarwater.types import AnyArray, Units
 settings.register_profile("sarwater", deadline=None)
 settings.load_profile("sarwater")
 
+collect_ignore = ["stand_ins"]
+
 PLACE = Affine(10.0, 0.0, 500_000.0, 0.0, -10.0, 5_000_000.0)
 """Transform of 10 m pixels, in UTM."""
 CRS = "EPSG:32631"

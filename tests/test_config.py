@@ -70,7 +70,7 @@ def test_every_mistake_is_named_at_once_with_its_key_path() -> None:
     assert text["loss.terms.0.tversky.fp_weigt"].endswith("(did you mean 'fp_weight'?)")
     assert text["patches.size"].endswith("multiple of 16, found 40")
     assert "'stratified'" in text["patches.strategy"]
-    assert text["patches.strategy"].endswith("found 'gird'")
+    assert text["patches.strategy"].endswith("found 'gird' (did you mean 'grid'?)")
     assert text["data.cache_gb"].endswith("found 'much'")
 
 
@@ -206,3 +206,12 @@ def test_merge_leaves_its_arguments_alone() -> None:
     assert merge(base, over) == {"a": {"b": {"c": 1, "d": 2}, "l": [3]}, "e": 5}
     assert base == {"a": {"b": {"c": 1}, "l": [1, 2]}}
     assert over == {"a": {"b": {"d": 2}, "l": [3]}, "e": 5}
+
+
+def test_a_key_in_the_wrong_group_is_told_its_place() -> None:
+    assert problems(TrainSettings, {"epochs": 1}) == [
+        "epochs: no such key (did you mean 'optimization.epochs'?)"
+    ]
+    assert problems(TrainSettings, {"data": {"size": 64}}) == [
+        "data.size: no such key (did you mean 'patches.size'?)"
+    ]

@@ -20,6 +20,8 @@ ORDER = (
     "files",
     "tables",
     "termination",
+    "ranks",
+    "memory",
     "normalization_kinds",
     "engine_kinds",
     "losses.terms",

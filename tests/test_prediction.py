@@ -202,11 +202,12 @@ BYTES = Normalizer(Normalization.DOMAIN, Units.BYTE)
 def test_a_model_of_bytes_takes_calibrated_scenes_by_what_it_knows_of_decibels() -> None:
     served = predictor(units=Units.BYTE, normalization=BYTES, decibel_statistics=KNOWN)
     image = decibels()
-    expected = (image - np.float32([[[-10]], [[-16]]])) / np.float32([[[4]], [[5]]])
+    mean, std = (np.array(v, np.float32)[:, None, None] for v in ((-10, -16), (4, 5)))
+    expected = (image - mean) / std
     fitted = served.for_units(Units.DB)
     assert not fitted.info.normalization.needs_group
     assert_same_water(fitted.predict_chip(chip(image)), engine().predict(expected[None])[0])
-    power = chip(np.float32(10) ** (image / 10), units=Units.LINEAR)
+    power = chip((10.0 ** (image / 10)).astype(np.float32), units=Units.LINEAR)
     found = served.for_units(Units.LINEAR).predict_chip(power)
     np.testing.assert_allclose(found, fitted.predict_chip(chip(image)), atol=1e-5)
     assert served.for_units(Units.DB, Units.LINEAR).info == fitted.info

@@ -31,6 +31,8 @@ _WORTHWHILE = {
     "openvino": "pip install openvino: maps several times as fast on a CPU",
     "tensorboard": "pip install tensorboard: draws the curves of a run while it trains",
     "torchgeo": "pip install torchgeo: encoders trained on Sentinel-1, by their names",
+    "mlflow": "pip install mlflow: keeps the curves of many runs (--loggers mlflow)",
+    "wandb": "pip install wandb: keeps the curves of many runs (--loggers wandb)",
 }
 _MODULES = {"segmentation-models-pytorch": "segmentation_models_pytorch"}
 _DRIVERS = {"COG": "maps", "GPKG": "polygons", "FlatGeobuf": "polygons", "PNG": "quick-looks"}

@@ -1,5 +1,7 @@
 """Errors that a user can act on: what was found, what was expected, where, and what to do."""
 
+from collections.abc import Iterable
+
 
 class SarwaterError(Exception):
     """Base of every error that this package raises on purpose."""
@@ -37,13 +39,30 @@ class OutputExistsError(SarwaterError, FileExistsError):
     """An output exists already and ``--overwrite`` was not given."""
 
 
-def nearest(name: str, candidates: list[str] | tuple[str, ...]) -> str:
+def nearest(name: str, candidates: Iterable[str]) -> str:
     """Return `` (did you mean 'x'?)`` for the nearest candidate, or an empty string.
 
     >>> nearest("tverski", ["dice", "tversky"])
     " (did you mean 'tversky'?)"
+    >>> nearest("zzz", ["VV", "VH"])
+    ''
+    """
+    return suggestion(closest(name, candidates))
+
+
+def closest(name: str, candidates: Iterable[str]) -> str | None:
+    """Return the candidate that is spelled most like a name, whatever the case; None if none is.
+
+    >>> closest("vh", ["VV", "VH"])
+    'VH'
     """
     import difflib
 
-    found = difflib.get_close_matches(name, candidates, n=1)
-    return f" (did you mean '{found[0]}'?)" if found else ""
+    known = {candidate.lower(): candidate for candidate in candidates}
+    found = difflib.get_close_matches(name.lower(), known, n=1)
+    return known[found[0]] if found else None
+
+
+def suggestion(name: str | None) -> str:
+    """Return `` (did you mean 'x'?)``, or an empty string for None."""
+    return f" (did you mean '{name}'?)" if name is not None else ""

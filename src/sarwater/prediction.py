@@ -207,7 +207,7 @@ class Predictor:
         self.options = options = options or PredictionOptions()
         self.info = _renormalized(bundle.info, options.normalization)
         self.engine = engine or self._engine_for(bundle)
-        patch = self.info.patch_size
+        patch = self.info.window_size
         self.windows = Windows(
             patch,
             default_overlap(patch) if options.overlap is None else options.overlap,

@@ -293,8 +293,8 @@ def test_a_run_that_is_stopped_names_the_command_that_goes_on(
     capsys.readouterr()
     assert main(case.arguments("--resume", out, "--json")) == 0
     printed = json.loads(capsys.readouterr().out)
-    assert printed == report_of(out)
-    assert printed == report_of(case.out)
+    assert printed == {"folder": str(out), **report_of(out)}
+    assert report_of(out) == report_of(case.out)
     assert f"sarwater adapt SOURCE --target TARGET --resume {out}` goes on" in str(stopped.value)
 
 
@@ -354,23 +354,28 @@ def test_settings_that_cannot_be_are_refused_before_anything_is_written(
     message: str,
 ) -> None:
     given = [part for name, value in flags.items() for part in (f"--adaptation.{name}", value)]
-    assert main(case.start(tmp_path / "out", *given)) == 1
+    assert main(case.start(tmp_path / "out", *given)) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
-    ("flags", "message"),
+    ("flags", "code", "message"),
     [
-        (["--adaptation.target_domains", "dleta"], "no chip of domain 'dleta'"),
-        (["--optimization.average_decay", "null"], "set optimization.average_decay"),
+        (["--adaptation.target_domains", "dleta"], 1, "no chip of domain 'dleta'"),
+        (["--optimization.average_decay", "null"], 2, "set optimization.average_decay"),
     ],
 )
 def test_what_adapting_cannot_use_is_refused_before_the_source_is_trained_on(
-    case: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], message: str
+    case: Case,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    flags: list[str],
+    code: int,
+    message: str,
 ) -> None:
     out = tmp_path / "out"
-    assert main(case.start(out, *flags)) == 1
+    assert main(case.start(out, *flags)) == code
     assert message in capsys.readouterr().err
     assert not (out / "source_only" / "model.safetensors").exists()
 

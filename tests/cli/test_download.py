@@ -33,6 +33,6 @@ def test_options_reach_the_library_and_the_next_step_is_named(
 
 def test_an_unknown_split_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["download", "sen1floods11", "--out", str(tmp_path / "new"), "--splits", "tests"]
-    assert main(command) == 1
+    assert main(command) == 2
     assert "unknown split 'tests' (did you mean 'test'?)" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()

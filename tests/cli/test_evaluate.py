@@ -112,12 +112,16 @@ def statistics(values: AnyArray) -> BandStatistics:
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "code", "message"),
     [
-        (["--split", "tset"], "has no chip of split 'tset' (did you mean 'test'?)"),
-        (["--domains", "d7"], "has no chip of domain 'd7'"),
-        (["--threshold", "0.4237"], "multiple of 0.001"),
-        (["--bootstrap", "-1", "--panels", "-2"], "--bootstrap must be 0 or more, found -1; --pan"),
+        (["--split", "tset"], 1, "has no chip of split 'tset' (did you mean 'test'?)"),
+        (["--domains", "d7"], 1, "has no chip of domain 'd7'"),
+        (["--threshold", "0.4237"], 1, "multiple of 0.001"),
+        (
+            ["--bootstrap", "-1", "--panels", "-2"],
+            2,
+            "--bootstrap must be 0 or more, found -1; --pan",
+        ),
     ],
 )
 def test_bad_options_give_one_message(
@@ -126,10 +130,11 @@ def test_bad_options_give_one_message(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     options: list[str],
+    code: int,
     message: str,
 ) -> None:
     out = tmp_path / "out"
-    assert main(["evaluate", str(model), str(data), "--out", str(out), *options]) == 1
+    assert main(["evaluate", str(model), str(data), "--out", str(out), *options]) == code
     printed = capsys.readouterr()
     assert message in printed.err
     assert printed.err.count("\n") == 1

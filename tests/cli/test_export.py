@@ -7,7 +7,7 @@ import pytest
 
 from sarwater.cli import main
 from sarwater.models.bundle import save_bundle
-from sarwater.normalize import Normalization, Normalizer
+from sarwater.normalize import BandStatistics, Normalization, Normalizer
 from sarwater.types import Units
 from tests.conftest import CRS, TifMaker
 from tests.tiny_models import PATCH, segmenter_bundle
@@ -46,7 +46,7 @@ def test_what_cannot_be_exported_leaves_no_file(
     out = tmp_path / "m.onnx"
     assert main(["export", str(model), "--out", str(out)]) == 1
     assert "name a scene" in capsys.readouterr().err
-    assert main(["export", str(model), "--out", str(out), "--scale", "0"]) == 1
+    assert main(["export", str(model), "--out", str(out), "--scale", "0"]) == 2
     assert "--scale: above 0, found 0" in capsys.readouterr().err
     assert not out.exists()
 
@@ -62,3 +62,19 @@ def test_the_file_is_not_replaced_unasked(
     assert out.read_text() == "mine"
     assert main(["export", str(model), "--out", str(out), "--overwrite"]) == 0
     onnx.checker.check_model(onnx.load(out))
+
+
+@pytest.mark.parametrize("units", ["db", "linear"])
+def test_a_model_of_bytes_is_exported_for_decibels_alone(
+    units: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = BandStatistics((-10.0, -16.0), (4.0, 5.0), 1)
+    save_bundle(
+        tmp_path / "m.safetensors", segmenter_bundle(units=Units.BYTE, decibel_statistics=known)
+    )
+    command = ["export", str(tmp_path / "m.safetensors"), "--out", str(tmp_path / "m.onnx")]
+    code = main([*command, "--units", units])
+    printed = capsys.readouterr()
+    assert code == (0 if units == "db" else 1)
+    assert (tmp_path / "m.onnx").exists() == (units == "db")
+    assert ("in units 'db'" in printed.out) or ("cannot be exported for 'linear'" in printed.err)

@@ -67,9 +67,9 @@ def test_options_of_another_layout_are_refused(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["index", str(folder), "--out", str(tmp_path / "data.csv"), "--layout"]
-    assert main([*command, "folder", "--three-classes"]) == 1
+    assert main([*command, "folder", "--three-classes"]) == 2
     assert "layout folder does not take --three-classes" in capsys.readouterr().err
-    assert main([*command, "etci2021", "--image-suffix", "x", "--domain-from", "folder"]) == 1
+    assert main([*command, "etci2021", "--image-suffix", "x", "--domain-from", "folder"]) == 2
     assert "does not take --image-suffix, --domain-from" in capsys.readouterr().err
 
 

@@ -114,25 +114,26 @@ def test_counts_are_written(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "code", "words"),
     [
-        ([], "either a manifest or --counts"),
-        (["data.csv", "--counts", "counts.csv"], "either a manifest or --counts"),
-        (["data.csv"], "--out DIR"),
-        (["data.csv", "--out", "x", "--contact-sheet", "-1"], "0 ... 256"),
-        (["no.csv", "--out", "x"], "cannot read the manifest"),
-        (["--counts", "no.csv"], "cannot read the table of counts"),
+        ([], 2, "either a manifest or --counts"),
+        (["data.csv", "--counts", "counts.csv"], 2, "either a manifest or --counts"),
+        (["data.csv"], 2, "--out DIR"),
+        (["data.csv", "--out", "x", "--contact-sheet", "-1"], 2, "0 ... 256"),
+        (["no.csv", "--out", "x"], 1, "cannot read the manifest"),
+        (["--counts", "no.csv"], 1, "cannot read the table of counts"),
     ],
 )
 def test_wrong_usage_leaves_nothing(
     arguments: list[str],
+    code: int,
     words: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["inspect", *arguments]) == 1
+    assert main(["inspect", *arguments]) == code
     assert words in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 

@@ -48,6 +48,6 @@ def test_an_extent_has_two_ends(
     text: str, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "s.tif"
-    assert main(["mosaic", str(data), "--out", str(out), f"--rows={text}"]) == 1
+    assert main(["mosaic", str(data), "--out", str(out), f"--rows={text}"]) == 2
     assert "expected FIRST-LAST" in capsys.readouterr().err
     assert not out.exists()

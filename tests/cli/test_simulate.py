@@ -42,7 +42,7 @@ def test_an_existing_folder_is_refused(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_a_wrong_size_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["simulate", "--out", str(tmp_path / "pair"), "--size", "300"]) == 1
+    assert main(["simulate", "--out", str(tmp_path / "pair"), "--size", "300"]) == 2
     printed = capsys.readouterr().err
     assert "sarwater simulate: error: chip size 256 does not fit scene size 300" in printed
     assert not (tmp_path / "pair").exists()

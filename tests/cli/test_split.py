@@ -65,28 +65,29 @@ def test_a_split_may_be_refined_in_place(data: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("options", "code", "message"),
     [
-        (["--by", "row", "--test", "13-"], "no chip is left for val"),
-        (["--fractions", "1,0,0"], "no chip is left for val"),
-        (["--fractions", "0.5,0.5"], "expected three numbers"),
-        (["--fractions", "a,b,c"], "expected three numbers"),
-        (["--val", "3"], "need a column"),
-        (["--by", "row"], "needs values"),
-        (["--by", "row", "--val", "1", "--assign", "val=2"], "split val is named twice"),
-        (["--by", "row", "--val", "1", "--where", "domain"], "not of the form NAME=VALUES"),
-        (["--by", "rows", "--val", "1"], "no column 'rows'"),
+        (["--by", "row", "--test", "13-"], 1, "no chip is left for val"),
+        (["--fractions", "1,0,0"], 1, "no chip is left for val"),
+        (["--fractions", "0.5,0.5"], 2, "expected three numbers"),
+        (["--fractions", "a,b,c"], 2, "expected three numbers"),
+        (["--val", "3"], 2, "need a column"),
+        (["--by", "row"], 2, "needs values"),
+        (["--by", "row", "--val", "1", "--assign", "val=2"], 2, "split val is named twice"),
+        (["--by", "row", "--val", "1", "--where", "domain"], 2, "not of the form NAME=VALUES"),
+        (["--by", "rows", "--val", "1"], 1, "no column 'rows'"),
     ],
 )
 def test_mistakes_are_named_and_nothing_is_written(
     options: list[str],
+    code: int,
     message: str,
     data: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = tmp_path / "split.csv"
-    assert main(["split", str(data), "--out", str(out), *options]) == 1
+    assert main(["split", str(data), "--out", str(out), *options]) == code
     assert message in capsys.readouterr().err
     assert not out.exists()
 

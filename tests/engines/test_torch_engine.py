@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from sarwater.engines.torch_engine import TorchEngine
-from sarwater.errors import ModelError
+from sarwater.errors import ConfigError, ModelError
 from sarwater.types import FloatArray
 from tests.tiny_models import convolution
 
@@ -68,7 +68,7 @@ def test_arrays_that_are_not_contiguous_are_taken() -> None:
 
 @pytest.mark.parametrize("device", ["cuda:63", "mars", "meta:1x"])
 def test_a_device_that_is_not_there_is_named(device: str) -> None:
-    with pytest.raises(ModelError, match=f"device '{device}' cannot be used here"):
+    with pytest.raises(ConfigError, match=f"device '{device}' cannot be used here"):
         TorchEngine(convolution(), device=device)
 
 

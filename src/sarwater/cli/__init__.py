@@ -7,7 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from sarwater import __version__
-from sarwater.errors import SarwaterError
+from sarwater.cli.parser import Parser
+from sarwater.cli.results import only_the_result, print_result
+from sarwater.errors import ConfigError, SarwaterError
 from sarwater.termination import Terminated, terminated_as_interrupted
 
 COMMANDS: dict[str, str] = {
@@ -29,14 +31,17 @@ COMMANDS: dict[str, str] = {
     "completion": "print a script by which a shell completes commands and options",
     "doctor": "say what is installed, what it runs on, and what is missing",
 }
-"""Name and one line of help; ``sarwater.cli.NAME`` has ``add_arguments`` and ``run``."""
+"""Name and one line of help; ``sarwater.cli.NAME`` has ``add_arguments`` and ``run``.
+
+``run`` returns a ``Result``, or None where there is nothing to print.
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code.
 
-    0: done; 1: an error that the message explains; 2: wrong usage; 130: interrupted; 143: asked
-    to end (SIGTERM).
+    0: done; 1: an error that the message explains; 2: wrong usage, settings included; 130:
+    interrupted; 143: asked to end (SIGTERM).
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser, commands = _parser()
@@ -48,8 +53,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     module.add_arguments(commands[name])
     try:
         with terminated_as_interrupted():
-            module.run(parser.parse_args(arguments))
+            args = parser.parse_args(arguments)
+            as_json = getattr(args, "json", False)
+            with only_the_result(as_json=as_json):
+                result = module.run(args)
+            if result is not None:
+                print_result(result, as_json=as_json)
             sys.stdout.flush()
+    except ConfigError as error:
+        _fail(name, str(error))
+        return 2
     except SarwaterError as error:
         return _fail(name, str(error))
     except BrokenPipeError:  # who reads the output has seen enough
@@ -65,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def full_parser() -> argparse.ArgumentParser:
+def full_parser() -> Parser:
     """Return a parser of every command with all its options."""
     parser, commands = _parser()
     for name, command in commands.items():
@@ -78,8 +91,8 @@ def _fail(name: str, message: str) -> int:
     return 1
 
 
-def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
-    parser = argparse.ArgumentParser(
+def _parser() -> tuple[Parser, dict[str, Parser]]:
+    parser = Parser(
         "sarwater", description="Map water from radar (SAR) imagery.", allow_abbrev=False
     )
     parser.add_argument("--version", action="version", version=f"sarwater {__version__}")

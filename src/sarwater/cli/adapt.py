@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sarwater.cli.estimates import add_dry_run, estimated
+from sarwater.cli.results import Result, add_json
 from sarwater.cli.settings_flags import add_settings, given_settings, read_settings
 from sarwater.config import TrainSettings
 
@@ -47,17 +49,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a model trained on target labels: the share of the gap that adapting recovers "
         "is reported; needs --test",
     )
-    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    add_dry_run(parser)
+    add_json(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace an existing folder")
     add_settings(parser, TrainSettings)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> Result | None:
     """Adapt, or go on with it, and say what came out."""
     if (args.out is None) == (args.resume is None):
         args.usage_error("give --out DIR to start, or --resume DIR to go on")
     if args.resume is not None and (args.config or given_settings(args) or args.model):
         args.usage_error("a folder goes on with its own settings: give none with --resume")
+    if args.resume is not None and args.dry_run:
+        args.usage_error("--dry-run is of a run that begins; leave out --resume")
     if args.oracle is not None and args.test is None:
         args.usage_error("--oracle is scored on labelled chips: give them with --test")
     settings = read_settings(args, TrainSettings)
@@ -74,16 +79,19 @@ def run(args: argparse.Namespace) -> None:
         given = [args.config, args.model, args.oracle, settings.model.init]
         tables = [*source.files, *target.files, *(test.files if test else ())]
         refuse_inputs(out, (*(path for path in given if path is not None), *tables))
-        found = start_adapting(
-            settings, source, target, out, model=args.model, overwrite=args.overwrite
-        )
+        options = {"model": args.model, "overwrite": args.overwrite}
+        if args.dry_run:
+            from sarwater.training.estimating import estimate_adapting
+
+            return estimated(estimate_adapting(settings, source, target, out, **options))
+        found = start_adapting(settings, source, target, out, **options)
     if not found:  # not the first process
-        return
+        return None
     if test is not None:
         from sarwater.training.adapting_scores import score_sides
 
         found = score_sides(out, test, args.oracle, split=args.test_split)
-    _print(found, out, as_json=args.json)
+    return Result({"folder": str(out), **found}, lambda: _text(found, out))
 
 
 def _test_chips(args: argparse.Namespace) -> "Manifest | None":
@@ -100,39 +108,35 @@ def _test_chips(args: argparse.Namespace) -> "Manifest | None":
     return chips
 
 
-def _print(found: dict[str, Any], out: Path, *, as_json: bool) -> None:
-    import json
-
-    if as_json:
-        print(json.dumps(found, indent=2, allow_nan=False))
-        return
+def _text(found: dict[str, Any], out: Path) -> str:
     columns = ("threshold", "water_share", "entropy", "agreement_flips", "agreement_gain")
-    print(f"{'on the target, without labels':30}" + "".join(f"{n:>16}" for n in columns))
+    lines = [f"{'on the target, without labels':30}" + "".join(f"{n:>16}" for n in columns)]
     for name in ("source_only", "adapted"):
         cells = "".join(f"{_three(found[name][column]):>16}" for column in columns)
-        print(f"{name.replace('_', ' '):30}{cells}")
-    print(
+        lines.append(f"{name.replace('_', ' '):30}{cells}")
+    lines.append(
         f"the maps differ in {found['disagreement']:.1%} of the pixels; their water overlaps by "
         f"{_three(found['overlap'])}"
     )
-    for warning in found["warnings"]:
-        print(f"warning: adapting looks harmful: {warning}")
-    for note in found["notes"]:
-        print(f"note: {note}")
+    lines += [f"warning: adapting looks harmful: {warning}" for warning in found["warnings"]]
+    lines += [f"note: {note}" for note in found["notes"]]
     for name, score in found.get("scores", {}).items():
         if isinstance(score, dict):
-            print(
+            lines.append(
                 f"{name.replace('_', ' '):14} F1 {_three(score['f1'])}, IoU {_three(score['iou'])} "
                 f"at threshold {score['threshold']:.3f}"
             )
     recovered = found.get("scores", {}).get("gap_recovered")
     if recovered is not None:
-        print(f"of the gap between source only and oracle {recovered:.0%} is recovered")
+        lines.append(f"of the gap between source only and oracle {recovered:.0%} is recovered")
     if found["recommended"] == "adapted":
-        print("the adapted model is recommended: its map agrees more with itself than before")
+        lines.append(
+            "the adapted model is recommended: its map agrees more with itself than before"
+        )
     else:
-        print("the source-only model is recommended: its map agrees more with itself")
-    print(f"model: {out / found['recommended'] / 'model.safetensors'}")
+        lines.append("the source-only model is recommended: its map agrees more with itself")
+    lines.append(f"model: {out / found['recommended'] / 'model.safetensors'}")
+    return "\n".join(lines)
 
 
 def _three(value: float | None) -> str:

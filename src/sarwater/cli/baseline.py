@@ -10,8 +10,9 @@ from sarwater.cli.evaluation_options import (
     check_at_least,
     chosen_chips,
     evaluation_arguments,
-    print_summary,
+    scored,
 )
+from sarwater.cli.results import Result
 
 if TYPE_CHECKING:
     from sarwater.datasets.manifest import Manifest
@@ -52,8 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tune-split", default="", help="split of that table; all by default")
 
 
-def run(args: argparse.Namespace) -> None:
-    """Find thresholds, score them, write the folder and print the table."""
+def run(args: argparse.Namespace) -> Result:
+    """Find thresholds, score them, write the folder and return the table."""
     from sarwater.datasets.manifest import read_manifest
     from sarwater.errors import DataError
     from sarwater.evaluation.baselines import BaselineOptions, Method
@@ -83,7 +84,7 @@ def run(args: argparse.Namespace) -> None:
         args.out,
         **evaluation_arguments(args),
     )
-    print_summary(summary, args.out, as_json=args.json)
+    return scored(summary, args.out)
 
 
 def _finite(text: str) -> float:

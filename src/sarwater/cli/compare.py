@@ -4,6 +4,8 @@ import argparse
 import re
 from pathlib import Path
 
+from sarwater.cli.results import Result, add_json
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
@@ -22,14 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--bootstrap", type=int, default=1000, metavar="N", help="paired resamples, 1 or more"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap, 0 or more")
-    parser.add_argument("--json", action="store_true", help="print the scores as JSON")
+    add_json(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace the folder")
 
 
-def run(args: argparse.Namespace) -> None:
-    """Compare, write the folder and print the tables."""
-    import json
-
+def run(args: argparse.Namespace) -> Result:
+    """Compare, write the folder and return the tables."""
     from sarwater.errors import ConfigError
     from sarwater.evaluation.comparison import compare
     from sarwater.evaluation.comparison_files import format_comparison, write_comparison
@@ -51,15 +51,13 @@ def run(args: argparse.Namespace) -> None:
         comparison = compare(runs, resamples=args.bootstrap, seed=args.seed)
         write_comparison_charts(comparison, aside)
         write_comparison(aside, comparison)
-    if args.json:
-        short = [
-            {k: v for k, v in found.items() if k != "curve"}
-            for found in comparison["runs"].values()
-        ]
-        print(json.dumps({**comparison, "runs": dict(zip(names, short, strict=True))}, indent=2))
-        return
-    print(format_comparison(comparison))
-    print(f"\nresults: {args.out}")
+    short = [
+        {k: v for k, v in found.items() if k != "curve"} for found in comparison["runs"].values()
+    ]
+    return Result(
+        {"folder": str(args.out), **comparison, "runs": dict(zip(names, short, strict=True))},
+        lambda: f"{format_comparison(comparison)}\n\nresults: {args.out}",
+    )
 
 
 def _names(folders: list[Path], text: str | None) -> list[str]:

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from sarwater.cli.results import Result, add_json
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
@@ -25,10 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="address of the bucket or of a copy with the same listing",
     )
     add("--overwrite", action="store_true", help="replace files that differ from the bucket's")
+    add_json(parser)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> Result:
     """Fetch what is not there yet."""
+    from dataclasses import asdict
+
     from sarwater.datasets.download import download_sen1floods11
 
     summary = download_sen1floods11(
@@ -38,8 +43,11 @@ def run(args: argparse.Namespace) -> None:
         connections=args.connections,
         overwrite=args.overwrite,
     )
-    print(
-        f"{args.out}: {summary.files} files complete, {summary.fetched} of them fetched now "
-        f"({summary.bytes_fetched / 1e6:.1f} MB)"
+    return Result(
+        {"folder": str(args.out), **asdict(summary)},
+        lambda: (
+            f"{args.out}: {summary.files} files complete, {summary.fetched} of them fetched now "
+            f"({summary.bytes_fetched / 1e6:.1f} MB)\n"
+            f"next: sarwater index {args.out} --layout sen1floods11 --out data.csv"
+        ),
     )
-    print(f"next: sarwater index {args.out} --layout sen1floods11 --out data.csv")

@@ -3,14 +3,16 @@
 import argparse
 from pathlib import Path
 
+from sarwater.cli.estimates import add_dry_run, evaluating
 from sarwater.cli.evaluation_options import (
     add_evaluation_options,
     check_at_least,
     chosen_chips,
     evaluation_arguments,
-    print_summary,
+    scored,
 )
 from sarwater.cli.prediction_options import add_prediction_options, prediction_options
+from sarwater.cli.results import Result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,12 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="use this threshold (.001 to .999, steps of .001) in place of the model's",
     )
     add_prediction_options(parser, precision="float32")
+    add_dry_run(parser)
 
 
-def run(args: argparse.Namespace) -> None:
-    """Evaluate, write the folder and print the table."""
-    from sarwater.evaluation.chips import ModelIdentity
+def run(args: argparse.Namespace) -> Result:
+    """Evaluate, write the folder and return the table."""
     from sarwater.evaluation.counts import threshold_index
+    from sarwater.evaluation.models import identity_of
     from sarwater.models.bundle import load_bundle
     from sarwater.prediction import Predictor
     from sarwater.report.evaluation_report import evaluate_to_folder
@@ -38,18 +41,18 @@ def run(args: argparse.Namespace) -> None:
         threshold_index(args.threshold)
     manifest = chosen_chips(args, args.model)
     bundle = load_bundle(args.model)
-    info = bundle.info
     predictor = Predictor(bundle, prediction_options(args))
     predictor = predictor.for_units(*{record.units for record in manifest})
-    summary = evaluate_to_folder(
-        predictor,
-        manifest,
-        ModelIdentity(
-            args.model.name, bundle.hash, info.classes, info.threshold, info.threshold_criterion
-        ),
-        args.out,
-        normalizer=predictor.info.normalization,
-        threshold=args.threshold,
+    identity = identity_of(bundle, args.model.name)
+    options = {
+        "normalizer": predictor.info.normalization,
+        "threshold": args.threshold,
         **evaluation_arguments(args),
-    )
-    print_summary(summary, args.out, as_json=args.json)
+    }
+    if args.dry_run:
+        from sarwater.report.estimating import estimate_evaluation
+
+        engine = predictor.engine.name
+        return evaluating(estimate_evaluation(predictor, manifest, identity, engine, **options))
+    summary = evaluate_to_folder(predictor, manifest, identity, args.out, **options)
+    return scored(summary, args.out)

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sarwater.cli.results import Result, add_json
+
 if TYPE_CHECKING:
     from sarwater.datasets.manifest import Manifest
 
@@ -38,7 +40,7 @@ def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--panels", type=int, default=24, help="number of worst chips to show, 0 or more"
     )
-    parser.add_argument("--json", action="store_true", help="print the scores as JSON")
+    add_json(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace the folder")
 
 
@@ -94,15 +96,11 @@ def evaluation_arguments(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def print_summary(summary: dict[str, object], out: Path, *, as_json: bool) -> None:
-    """Print the scores, and where the rest is."""
-    import json
-
+def scored(summary: dict[str, Any], out: Path) -> Result:
+    """Return the scores, without the curve of a thousand points that the folder has."""
     from sarwater.evaluation.files import format_result
 
-    if as_json:
-        short = {name: value for name, value in summary.items() if name != "curve"}
-        print(json.dumps({"folder": str(out), **short}, indent=2, allow_nan=False))
-        return
-    print(format_result(summary))
-    print(f"\nresults: {out}")
+    short = {name: value for name, value in summary.items() if name != "curve"}
+    return Result(
+        {"folder": str(out), **short}, lambda: f"{format_result(summary)}\n\nresults: {out}"
+    )

@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from sarwater.cli.results import Result, add_json
 from sarwater.errors import ConfigError
 from sarwater.files import refuse_existing, refuse_inputs
 
@@ -38,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--out", type=Path, required=True, help="manifest to write (CSV)")
     add("--overwrite", action="store_true", help="replace the manifest if it exists")
+    add_json(parser)
     etci = parser.add_argument_group("layout etci2021")
     etci.add_argument(
         "--three-classes",
@@ -71,8 +73,8 @@ def _add_folder_arguments(parser: argparse.ArgumentParser) -> None:
     add("--domain-from", "take the first folder under the images as domain", choices=("folder",))
 
 
-def run(args: argparse.Namespace) -> None:
-    """Write the manifest and print what is in it."""
+def run(args: argparse.Namespace) -> Result:
+    """Write the manifest and say what is in it."""
     from sarwater.datasets.indexing import index
     from sarwater.datasets.manifest import write_manifest
 
@@ -80,14 +82,26 @@ def run(args: argparse.Namespace) -> None:
     manifest = index(args.path, args.layout, report=print, **_options(args))
     refuse_inputs(args.out, manifest.files)
     write_manifest(manifest, args.out, overwrite=args.overwrite)
-    labelled = sum(record.is_labelled for record in manifest)
-    units = Counter(record.units.value for record in manifest)
-    splits = Counter(record.split or "no split" for record in manifest)
-    print(f"{args.out}: {len(manifest)} chips, {labelled} labelled")
-    print(f"  classes  {', '.join(manifest.classes)}")
-    print(f"  domains  {_counts(Counter(record.domain for record in manifest))}")
-    print(f"  splits   {_counts(splits)}")
-    print(f"  units    {_counts(units)}")
+    counted = {
+        "domains": Counter(record.domain for record in manifest),
+        "splits": Counter(record.split for record in manifest),
+        "units": Counter(record.units.value for record in manifest),
+    }
+    data = {
+        "manifest": str(args.out),
+        "chips": len(manifest),
+        "labelled": sum(record.is_labelled for record in manifest),
+        "classes": list(manifest.classes),
+        **{name: dict(sorted(counts.items())) for name, counts in counted.items()},
+    }
+
+    def text() -> str:
+        lines = [f"{args.out}: {data['chips']} chips, {data['labelled']} labelled"]
+        lines.append(f"  classes  {', '.join(manifest.classes)}")
+        lines += [f"  {name:8} {_counts(counts)}" for name, counts in counted.items()]
+        return "\n".join(lines)
+
+    return Result(data, text)
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
@@ -109,6 +123,6 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _counts(counts: Counter[str], shown: int = 15) -> str:
-    parts = [f"{name} {count}" for name, count in sorted(counts.items())]
+    parts = [f"{name or 'no split'} {count}" for name, count in sorted(counts.items())]
     more = f", and {len(parts) - shown} more" if len(parts) > shown else ""
     return ", ".join(parts[:shown]) + more

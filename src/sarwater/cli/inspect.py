@@ -2,8 +2,9 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from sarwater.cli.results import Result, add_json
 from sarwater.errors import ConfigError, DataError
 from sarwater.files import atomic_folder, refuse_existing, refuse_inputs
 
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "ratios.json and ratio_bins.png, and not required",
     )
     add("--overwrite", action="store_true", help="replace the folder if it exists")
-    add("--json", action="store_true", help="print the results as JSON")
+    add_json(parser)
     add(
         "--contact-sheet",
         type=int,
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--strict", action="store_true", help="exit with 1 when a finding is an error")
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> Result:
     """Inspect a manifest's chips, or a table of counts."""
     if (args.manifest is None) == (args.counts is None):
         raise ConfigError("give either a manifest or --counts FILE, one of the two")
@@ -55,13 +56,10 @@ def run(args: argparse.Namespace) -> None:
         raise ConfigError("name the folder to write with --out DIR")
     if args.out is not None:
         refuse_existing(args.out, overwrite=args.overwrite, folder=True)
-    if args.counts is not None:
-        _inspect_counts(args)
-    else:
-        _inspect_manifest(args)
+    return _inspect_manifest(args) if args.counts is None else _inspect_counts(args)
 
 
-def _inspect_counts(args: argparse.Namespace) -> None:
+def _inspect_counts(args: argparse.Namespace) -> Result:
     from sarwater.files import write_json
     from sarwater.ratios import ratio_table, read_counts
 
@@ -76,15 +74,11 @@ def _inspect_counts(args: argparse.Namespace) -> None:
             save_figure(
                 ratio_figure(table, ("non-water", "water")), folder / "ratio_bins.png", dpi=130
             )
-    if args.json:
-        _print_json(table.as_dict())
-        return
-    print(ratio_text(table))
-    if args.out is not None:
-        print(f"\nwritten to {args.out}")
+    where = f"\n\nwritten to {args.out}" if args.out is not None else ""
+    return Result(table.as_dict(), lambda: ratio_text(table) + where)
 
 
-def _inspect_manifest(args: argparse.Namespace) -> None:
+def _inspect_manifest(args: argparse.Namespace) -> Result:
     from sarwater.datasets.manifest import read_manifest
     from sarwater.inspection import inspect_manifest
     from sarwater.inspection.tables import inspection_dict, save_tables
@@ -99,17 +93,19 @@ def _inspect_manifest(args: argparse.Namespace) -> None:
     with atomic_folder(args.out, overwrite=args.overwrite) as folder:
         save_tables(inspection, folder)
         save_charts(inspection, thumbnails, folder)
-    if args.json:
-        _print_json(inspection_dict(inspection))
-    else:
-        print(inspection_text(inspection))
-        print(f"\nwritten to {args.out}")
-    if args.strict and inspection.errors:
-        codes = ", ".join(dict.fromkeys(found.code for found in inspection.errors))
-        raise DataError(
-            f"{len(inspection.errors)} findings are errors ({codes}) and --strict was given; "
-            f"correct {args.manifest}, see {args.out / 'inspection.json'}"
-        )
+    return Result(
+        inspection_dict(inspection),
+        lambda: f"{inspection_text(inspection)}\n\nwritten to {args.out}",
+        _failure(args, inspection) if args.strict and inspection.errors else None,
+    )
+
+
+def _failure(args: argparse.Namespace, inspection: "Inspection") -> DataError:
+    codes = ", ".join(dict.fromkeys(found.code for found in inspection.errors))
+    return DataError(
+        f"{len(inspection.errors)} findings are errors ({codes}) and --strict was given; "
+        f"correct {args.manifest}, see {args.out / 'inspection.json'}"
+    )
 
 
 def inspection_text(inspection: "Inspection") -> str:
@@ -174,9 +170,3 @@ def _finding(one: "Finding") -> str:
 
 def _cell(title: str) -> int:
     return max(len(title), 6) + 2
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    import json
-
-    print(json.dumps(value, indent=2, allow_nan=False))

@@ -1,15 +1,16 @@
 """``sarwater map``: map the water of whole scenes."""
 
 import argparse
-import math
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sarwater.cli.prediction_options import add_prediction_options, prediction_options
+from sarwater.cli.results import Result, add_json, in_words
 
 if TYPE_CHECKING:
+    from sarwater.errors import SarwaterError
     from sarwater.mapping.estimating import Estimate
     from sarwater.mapping.inputs import SceneSource
     from sarwater.mapping.options import MapOptions, PolygonOptions
@@ -141,12 +142,12 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="check that the scenes fit the model, say what mapping them takes, and write nothing",
     )
-    parser.add_argument("--json", action="store_true", help="print the summaries as JSON")
+    add_json(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
 
 
-def run(args: argparse.Namespace) -> None:
-    """Map the scenes, and print what was found."""
+def run(args: argparse.Namespace) -> Result:
+    """Map the scenes, and say what was found."""
     sources = _sources(args)
 
     from sarwater.mapping.options import MapOptions
@@ -168,8 +169,7 @@ def run(args: argparse.Namespace) -> None:
     check_outputs(sources, args.out, options)
     args.model = args.model or boxed_model()
     if args.dry_run:
-        _print_estimates(args, sources, options)
-        return
+        return _estimated(args, sources, options)
     if args.workers is not None or args.scheduler is not None:
         from sarwater.mapping.fleet import map_fleet
 
@@ -187,51 +187,40 @@ def run(args: argparse.Namespace) -> None:
     else:
         predictor = Predictor(load_bundle(args.model), prediction_options(args, args.overlap))
         result = map_scenes(sources, predictor, args.out, options, draw=draw_quicklook, say=_say)
-    _print(list(result.summaries), args.out, as_json=args.json)
-    _raise(result.failures, len(sources))
+    summaries = list(result.summaries)
+    return Result(
+        summaries, lambda: _text(summaries, args.out), _failure(result.failures, len(sources))
+    )
 
 
-def _print_estimates(
+def _estimated(
     args: argparse.Namespace, sources: "list[SceneSource]", options: "MapOptions"
-) -> None:
-    import json
-
+) -> Result:
     from sarwater.mapping.estimating import as_json, estimate_scenes
     from sarwater.models.bundle import load_bundle
     from sarwater.prediction import Predictor
 
     predictor = Predictor(load_bundle(args.model), prediction_options(args, args.overlap))
     found, failures = estimate_scenes(sources, predictor, options)
-    if args.json:
-        print(json.dumps(as_json(found), indent=2))
-    else:
-        _print_each(found, predictor.engine.name)
-    _raise(tuple(failures), len(sources))
+    return Result(
+        as_json(found),
+        lambda: _each(found, predictor.engine.name),
+        _failure(tuple(failures), len(sources)),
+    )
 
 
-def _print_each(found: "list[Estimate]", engine: str) -> None:
+def _each(found: "list[Estimate]", engine: str) -> str:
+    lines = []
     for one in found:
-        print(
+        lines.append(
             f"{one.scene}: {one.height} x {one.width} px, {one.windows} windows, about "
-            f"{_duration(one.seconds)}, {one.memory_gb:.1f} GB of memory and {one.disk_gb:.2g} GB "
+            f"{in_words(one.seconds)}, {one.memory_gb:.1f} GB of memory and {one.disk_gb:.2g} GB "
             "of disk while it is mapped"
         )
-        for note in one.notes:
-            print(f"  {note}")
+        lines += [f"  {note}" for note in one.notes]
     total = sum(one.seconds for one in found)
-    print(f"all: about {_duration(total)} with {engine}; nothing was written")
-
-
-def _duration(seconds: float) -> str:
-    """Return a rough time in words.
-
-    >>> _duration(4.2), _duration(600), _duration(7260)
-    ('5 s', '10 min', '2 h 1 min')
-    """
-    if seconds < 90:
-        return f"{math.ceil(seconds)} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+    lines.append(f"all: about {in_words(total)} with {engine}; nothing was written")
+    return "\n".join(lines)
 
 
 def _sources(args: argparse.Namespace) -> "list[SceneSource]":
@@ -284,26 +273,20 @@ def _say(text: str) -> None:
     print(f"note: {text}", file=sys.stderr)
 
 
-def _print(summaries: list[dict[str, Any]], out: Path, *, as_json: bool) -> None:
-    import json
-
-    if as_json:
-        print(json.dumps(summaries, indent=2, allow_nan=False))
-        return
+def _text(summaries: list[dict[str, Any]], out: Path) -> str:
     if len(summaries) > 1:
-        print(_table(summaries))
-        print(f"in {out}, each with its _summary.json")
-        return
+        return f"{_table(summaries)}\nin {out}, each with its _summary.json"
+    lines = []
     for summary in summaries:
         share = summary["water_share"]
         seen = "no valid pixel" if share is None else f"{share:.1%} of {_area(summary['valid'])}"
-        print(
+        lines.append(
             f"{summary['scene']}: water {_area(summary['water'])} ({seen}), "
             f"no data {_area(summary['no_data'])}, threshold {summary['threshold']:.3g}"
         )
     for summary in summaries:
-        for name in summary["outputs"]:
-            print(f"  {out / name}")
+        lines += [f"  {out / name}" for name in summary["outputs"]]
+    return "\n".join(lines)
 
 
 def _table(summaries: list[dict[str, Any]]) -> str:
@@ -333,17 +316,17 @@ def _area(area: dict[str, Any]) -> str:
     return f"{area['pixels']:,} px" if area["km2"] is None else f"{area['km2']:,.2f} km2"
 
 
-def _raise(failures: "tuple[tuple[str, Exception], ...]", scenes: int) -> None:
-    """Raise the only scene's error, or print each and raise one for all."""
+def _failure(
+    failures: "tuple[tuple[str, SarwaterError], ...]", scenes: int
+) -> "SarwaterError | None":
+    """Return the only scene's error, or print each and return one for all."""
     from sarwater.errors import SarwaterError
 
-    if not failures:
-        return
-    if scenes == 1:
-        raise failures[0][1]
+    if not failures or scenes == 1:
+        return failures[0][1] if failures else None
     for title, error in failures:
         print(f"{title}: failed: {error}", file=sys.stderr)
     names = ", ".join(title for title, _ in failures)
-    raise SarwaterError(
+    return SarwaterError(
         f"{len(failures)} of {scenes} scenes could not be mapped: {names}; the messages are above"
     )

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sarwater.cli.results import Result, add_json
+
 if TYPE_CHECKING:
     from sarwater.models.bundle import Bundle
 
@@ -22,29 +24,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="a .safetensors file from `sarwater train`; by default the one in the box",
     )
-    parser.add_argument("--json", action="store_true", help="print the description as JSON")
+    add_json(parser)
 
 
-def run(args: argparse.Namespace) -> None:
-    """Print it."""
-    import json
-
+def run(args: argparse.Namespace) -> Result:
+    """Describe it."""
     from sarwater.models.boxed import boxed_model
     from sarwater.models.bundle import load_bundle
 
     path = args.model or boxed_model()
     if args.what == "path":
-        print(json.dumps({"path": str(path.resolve())}) if args.json else path.resolve())
-        return
+        return Result({"path": str(path.resolve())}, lambda: str(path.resolve()))
     bundle = load_bundle(path)
-    if args.json:
-        known = {"path": str(path.resolve()), "sha256": bundle.hash}
-        print(json.dumps({**known, **bundle.info.model_dump(mode="json")}, indent=2))
-    else:
-        print("\n".join(_lines(bundle)))
+    known = {"path": str(path.resolve()), "sha256": bundle.hash}
+    return Result({**known, **bundle.info.model_dump(mode="json")}, lambda: _described(bundle))
 
 
-def _lines(bundle: "Bundle") -> list[str]:
+def _described(bundle: "Bundle") -> str:
     info = bundle.info
     units = [info.units.value]
     units += [one.value for one in type(info.units) if info.for_units(one) is not info]
@@ -56,7 +52,7 @@ def _lines(bundle: "Bundle") -> list[str]:
         "units": ", ".join(units),
         "normalization": info.normalization.kind.value,
         "network": f"DeepLabV3+ on {info.architecture.encoder}",
-        "window": f"{info.patch_size} px",
+        "window": f"{info.window_size} px",
         "pixel size": "not known" if info.pixel_size is None else f"{info.pixel_size:.3g} m",
         "threshold": f"{info.threshold:.3f} ({info.threshold_criterion})",
         "trained by": f"sarwater {info.version}",
@@ -67,4 +63,4 @@ def _lines(bundle: "Bundle") -> list[str]:
         facts["validation F1"] = f"{info.scores['f1']:.3f}"
     width = max(map(len, facts)) + 2
     lines = [f"{name:{width}}{value}" for name, value in facts.items()]
-    return [*lines, "", info.card] if info.card else lines
+    return "\n".join([*lines, "", info.card] if info.card else lines)

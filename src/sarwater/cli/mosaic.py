@@ -1,9 +1,9 @@
 """``sarwater mosaic``: join tiles named by row and column into one scene."""
 
 import argparse
-import json
 from pathlib import Path
 
+from sarwater.cli.results import Result, add_json
 from sarwater.errors import ConfigError
 
 
@@ -26,11 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--labels", type=Path, help="GeoTIFF to write the labels to: class index, 255 unlabelled")
     add("--overwrite", action="store_true", help="replace the outputs if they exist")
-    add("--json", action="store_true", help="print the summary as JSON")
+    add_json(parser)
 
 
-def run(args: argparse.Namespace) -> None:
-    """Write the scene and print its size."""
+def run(args: argparse.Namespace) -> Result:
+    """Write the scene and say its size."""
     from dataclasses import asdict
 
     rows, cols = _extent(args.rows, "--rows"), _extent(args.cols, "--cols")
@@ -47,13 +47,13 @@ def run(args: argparse.Namespace) -> None:
         labels=args.labels,
         overwrite=args.overwrite,
     )
-    if args.json:
-        print(json.dumps(asdict(summary)))
-        return
-    print(
-        f"{args.out}: {summary.height} x {summary.width} px (rows x columns) from "
-        f"{summary.tiles} tiles, {summary.missing} places without a tile, "
-        f"{summary.valid_share:.1%} valid"
+    return Result(
+        {"file": str(args.out), **asdict(summary)},
+        lambda: (
+            f"{args.out}: {summary.height} x {summary.width} px (rows x columns) from "
+            f"{summary.tiles} tiles, {summary.missing} places without a tile, "
+            f"{summary.valid_share:.1%} valid"
+        ),
     )
 
 

@@ -1,9 +1,10 @@
 """``sarwater simulate``: make a pair of radar regions with known water."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
+
+from sarwater.cli.results import Result, add_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,10 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="equivalent number of looks of the speckle, above 0 (Sentinel-1 IW GRDH has 4.4)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace the folder if it exists")
-    parser.add_argument("--json", action="store_true", help="print what was made as JSON")
+    add_json(parser)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> Result:
     """Simulate both regions, write them, and say what there is."""
     from sarwater.datasets.simulated import write_pair
 
@@ -64,13 +65,16 @@ def run(args: argparse.Namespace) -> None:
         "scenes": str(args.out / "scenes.csv"),
         "regions": regions,
     }
-    if args.json:
-        print(json.dumps(result, indent=2))
-        return
-    for region in regions:
+    return Result(result, lambda: _text(result))
+
+
+def _text(result: dict[str, Any]) -> str:
+    lines = []
+    for region in result["regions"]:
         counts = region["splits"]
         parts = ", ".join(f"{count} {split}" for split, count in counts.items())
         wet = f"{region['water_share']:.1%}"
-        print(f"{region['region']}: {sum(counts.values())} chips ({parts}), water {wet}")
-    print(f"manifest: {result['manifest']}")
-    print(f"unseen scenes: {result['scenes']}")
+        lines.append(f"{region['region']}: {sum(counts.values())} chips ({parts}), water {wet}")
+    lines.append(f"manifest: {result['manifest']}")
+    lines.append(f"unseen scenes: {result['scenes']}")
+    return "\n".join(lines)

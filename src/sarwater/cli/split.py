@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sarwater.cli.results import Result, add_json
 from sarwater.errors import ConfigError
 from sarwater.files import refuse_existing
 
@@ -69,10 +70,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write the splits although train or val is empty, as for a set to test on only",
     )
+    add_json(parser)
 
 
-def run(args: argparse.Namespace) -> None:
-    """Write the manifest with its splits and print their sizes."""
+def run(args: argparse.Namespace) -> Result:
+    """Write the manifest with its splits and say their sizes."""
     from sarwater.datasets.manifest import read_manifest, write_manifest
     from sarwater.datasets.splits import check_splits
 
@@ -82,16 +84,28 @@ def run(args: argparse.Namespace) -> None:
         manifest, allow_shared_ground=args.allow_shared_ground, allow_empty=args.allow_empty
     )
     write_manifest(manifest, args.out, overwrite=args.overwrite)
-    print(f"{args.out}: {len(manifest)} chips")
+    sizes = {}
     for split in (*manifest.splits, ""):
         chips = [record for record in manifest if record.split == split]
-        labelled = sum(record.is_labelled for record in chips)
-        domains = len({record.domain for record in chips})
         if chips:
-            print(
-                f"  {split or '(none)':10} {len(chips)} chips, {labelled} labelled, "
-                f"{domains} domain{'s' if domains != 1 else ''}"
+            sizes[split] = {
+                "chips": len(chips),
+                "labelled": sum(record.is_labelled for record in chips),
+                "domains": len({record.domain for record in chips}),
+            }
+    data = {"manifest": str(args.out), "chips": len(manifest), "splits": sizes}
+
+    def text() -> str:
+        lines = [f"{args.out}: {len(manifest)} chips"]
+        for name, size in sizes.items():
+            several = "s" if size["domains"] != 1 else ""
+            lines.append(
+                f"  {name or '(none)':10} {size['chips']} chips, {size['labelled']} labelled, "
+                f"{size['domains']} domain{several}"
             )
+        return "\n".join(lines)
+
+    return Result(data, text)
 
 
 def _split(manifest: "Manifest", args: argparse.Namespace) -> "Manifest":

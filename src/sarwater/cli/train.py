@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from sarwater.cli.estimates import add_dry_run, estimated
+from sarwater.cli.results import Result, add_json
 from sarwater.cli.settings_flags import add_settings, given_settings, read_settings
 from sarwater.config import TrainSettings
 
@@ -15,26 +17,65 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume", type=Path, metavar="RUN", help="go on with this run from its last checkpoint"
     )
+    parser.add_argument(
+        "--init",
+        type=Path,
+        metavar="MODEL",
+        help="fine-tune this model: start from its weights, with its network and, unless another "
+        "one is named, its normalization; `sarwater model path` names the one in the box",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing run")
+    add_dry_run(parser)
+    add_json(parser)
     add_settings(parser, TrainSettings)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> Result | None:
     """Train, or go on with a run."""
     if (args.out is None) == (args.resume is None):
         args.usage_error("give --out RUN to start a run, or --resume RUN to go on with one")
-    if args.resume is not None and (args.config or given_settings(args)):
+    if args.resume is not None and (args.config or given_settings(args) or args.init):
         args.usage_error("a run goes on with its own settings: give none with --resume")
+    if args.resume is not None and args.dry_run:
+        args.usage_error("--dry-run is of a run that begins; leave out --resume")
     settings = read_settings(args, TrainSettings)
     from sarwater.datasets.manifest import read_manifest
     from sarwater.files import refuse_inputs
+    from sarwater.ranks import is_first_process
     from sarwater.training.start import resume, train
 
     manifest = read_manifest(args.manifest)
+    overwrite = {"overwrite": args.overwrite}
     if args.resume is not None:
         folder = resume(manifest, args.resume)
     else:
+        settings = _started_from(args.init, settings, args)
         given = [path for path in (args.config, settings.model.init) if path is not None]
         refuse_inputs(args.out, (*given, *manifest.files))
-        folder = train(settings, manifest, args.out, overwrite=args.overwrite)
-    print(folder.describe())
+        if args.dry_run:
+            from sarwater.training.estimating import estimate_training
+
+            return estimated([estimate_training(settings, manifest, args.out, **overwrite)])
+        folder = train(settings, manifest, args.out, **overwrite)
+    if not is_first_process():
+        return None
+    return Result({"folder": str(folder.path), **folder.read_summary()}, folder.describe)
+
+
+def _started_from(
+    model: Path | None, settings: TrainSettings, args: argparse.Namespace
+) -> TrainSettings:
+    """Return the settings of a run that starts from a model, with the model's network."""
+    if model is None:
+        return settings
+    from sarwater.models.bundle import load_bundle
+    from sarwater.training.start import with_network
+
+    chosen = with_network(settings, load_bundle(model).info)
+    named = args.config or any(key.startswith("normalization.") for key in given_settings(args))
+    return settings.model_copy(
+        update={
+            "model": chosen.model.model_copy(update={"init": model}),
+            "normalization": settings.normalization if named else chosen.normalization,
+        }
+    )

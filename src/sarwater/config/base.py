@@ -23,6 +23,11 @@ def several(value: Any) -> Any:
     return value if value is None or isinstance(value, list | tuple) else [value]
 
 
+def listed(value: Any) -> Any:
+    """Return a list; of the parts of one text that commas divide."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
 def named(value: Any) -> Any:
     """Return a list of mappings; a name alone becomes ``{"name": name}``."""
     value = [value] if isinstance(value, str | Mapping) else value

@@ -1,5 +1,6 @@
 """From YAML and flags to settings and back; every problem is named at once."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -8,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from sarwater.config.adaptation import AdaptationMethod
-from sarwater.errors import ConfigError, nearest
+from sarwater.errors import ConfigError, nearest, suggestion
 from sarwater.files import write_text
 from sarwater.losses.terms import LossTerm
 
@@ -87,12 +88,14 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 def _explain(kind: type[BaseModel], problem: Any) -> str:
     path = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        return f"{path}: no such key{nearest(str(problem['loc'][-1]), _siblings(kind, problem))}"
+        name = str(problem["loc"][-1])
+        near = _elsewhere(kind, name) or nearest(name, _siblings(kind, problem))
+        return f"{path}: no such key{near}"
     text = problem["msg"].removeprefix("Value error, ")
     text = text[0].lower() + text[1:]
     found = problem.get("input")
     shown = f", found {found!r}" if isinstance(found, str | int | float | bool) else ""
-    return f"{path}: {text}{shown}"
+    return f"{path}: {text}{shown}{_nearest_choice(problem)}"
 
 
 _NAMED = {
@@ -108,4 +111,25 @@ def _siblings(kind: type[BaseModel], problem: Any) -> list[str]:
     for part in problem["loc"][:-1]:
         field = getattr(current, "model_fields", {}).get(part)
         current = field.annotation if field is not None else _NAMED.get(part)
-    return list(getattr(current, "model_fields", {}))
+    return _keys(current)
+
+
+def _elsewhere(kind: type[BaseModel], name: str) -> str:
+    """Say where a key lies that was written into the wrong group, or into none."""
+    groups = {group: field.annotation for group, field in kind.model_fields.items()}
+    paths = [f"{group}.{name}" for group, one in groups.items() if name in _keys(one)]
+    return suggestion(paths[0] if paths else None)
+
+
+def _keys(kind: Any) -> list[str]:
+    return list(getattr(kind, "model_fields", {}))
+
+
+def _nearest_choice(problem: Any) -> str:
+    """Suggest one of the values that there are; pydantic lists them in words."""
+    context = problem.get("ctx", {})
+    listed = str(context.get("expected_tags") or context.get("expected") or "")
+    found = context.get("tag") or problem.get("input")
+    if not isinstance(found, str):
+        return ""
+    return nearest(found, re.findall(r"'([^']*)'", listed))

@@ -1,13 +1,15 @@
 """The settings of a training run: typed, with units and ranges."""
 
 import enum
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 
 from sarwater.config.adaptation import AdaptationSettings
-from sarwater.config.base import SettingsBase, named, several
+from sarwater.config.base import SettingsBase, listed, named, several
+from sarwater.errors import nearest
 from sarwater.losses.terms import CrossEntropyTerm, LossTerm
 from sarwater.models.architecture import Architecture
 from sarwater.normalization_kinds import Normalization
@@ -163,11 +165,26 @@ class RunSettings(SettingsBase):
     """CPU threads of PyTorch a process; its own choice by default."""
     workers: int = Field(0, ge=0)
     """Processes that prepare patches; 0: the training process itself."""
+    loggers: Annotated[
+        tuple[Literal["tensorboard", "mlflow", "wandb"], ...], BeforeValidator(listed)
+    ] = ("tensorboard",)
+    """Where curves and settings go beside the run's own files: tensorboard, mlflow, wandb."""
     checkpoint_minutes: float = Field(5.0, ge=0)
     """Write a checkpoint at least this often, and after each epoch."""
-    criterion: str = Field("f1", pattern=r"^(f1|iou|balanced|(precision|recall)>=(0?\.\d+|[01]))$")
+    criterion: str = "f1"
     """What chooses the threshold on the validation chips: f1 or iou (best score), balanced (area as
     labelled), precision>=P or recall>=R (P, R within 0 ... 1); checkpoints go by the best F1."""
+
+    @field_validator("criterion")
+    @classmethod
+    def _is_criterion(cls, value: str) -> str:
+        if not re.fullmatch(r"f1|iou|balanced|(precision|recall)>=(0?\.\d+|[01])", value):
+            near = nearest(value, ["f1", "iou", "balanced", "precision>=.9", "recall>=.9"])
+            raise ValueError(
+                f"expected f1, iou, balanced, precision>=P or recall>=R with P, R within 0 ... 1"
+                f"{near}"
+            )
+        return value
 
 
 class TrainSettings(SettingsBase):

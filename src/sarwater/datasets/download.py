@@ -163,7 +163,7 @@ class _Fetcher:
         total = sum(file.size for file in todo)
         start = sum(_size(self._part(file)) for file in todo)
         self._make_room(total - start)
-        with step(f"{what} (MB)", round(total / 1e6), completed=round(start / 1e6)) as bar:
+        with step(what, total / 1e6, completed=start / 1e6, unit="MB") as bar:
             self._fetch_all(todo, bar)
         return DownloadSummary(len(files), len(todo), total - start)
 

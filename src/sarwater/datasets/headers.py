@@ -36,7 +36,7 @@ def fill_records(listing: Listing) -> tuple[ChipRecord, ...]:
     pool = ThreadPoolExecutor(min(16, 4 * (os.cpu_count() or 1)))
     try:
         results = pool.map(fill, listing.records)
-        for result in track(results, "reading headers", len(listing.records)):
+        for result in track(results, "reading headers", len(listing.records), unit="files"):
             if isinstance(result, SarwaterError):
                 problems.append(str(result))
             else:

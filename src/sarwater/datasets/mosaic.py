@@ -219,7 +219,7 @@ def _write(plan: _Plan, image_writer: RasterWriter, label_writer: RasterWriter |
     )
     border = np.full(shape if rule else (0, 0), _SIGNAL, np.uint8)
     blank = _NO_DATA if np.dtype(plan.dtype).kind in "ui" else np.nan
-    with step("joining tiles", len(plan.records)) as bar:
+    with step("joining tiles", len(plan.records), unit="tiles") as bar:
         for top, row in _tops(plan):
             strip = np.full(
                 (len(plan.first.bands), plan.height, shape[1]), blank, np.dtype(plan.dtype)

@@ -134,7 +134,7 @@ def write_pair(
     out = Path(out)
     with (
         atomic_folder(out, overwrite=overwrite) as aside,
-        step("simulating", total=2 * len(regions)) as bar,
+        step("simulating", total=2 * len(regions), unit="scenes") as bar,
     ):
         for number, settings in enumerate(regions):
             records += _write_chips(aside, settings, seed, chip_size, is_source=number == 0)

@@ -84,7 +84,7 @@ def engine_for(
         return OpenvinoEngine(
             graph_of(bundle),
             len(bundle.info.bands),
-            bundle.info.patch_size,
+            bundle.info.window_size,
             precision=precision,
             threads=threads,
         )

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from sarwater.errors import ModelError
+from sarwater.errors import ConfigError, ModelError, nearest
 from sarwater.types import FloatArray
 
+_DEVICES = ("auto", "cpu", "cuda", "mps")
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -40,7 +41,7 @@ class TorchEngine:
             compiled: by ``torch.compile``, for each size of a batch.
 
         Raises:
-            ModelError: there is no such device.
+            ConfigError: there is no such device.
         """
         self.device = device_named(device)
         if precision == "auto":
@@ -115,7 +116,7 @@ def device_named(name: str) -> torch.device:
     """Return a device that is there: ``auto`` (CUDA where there is any), ``cpu``, ``cuda``, ...
 
     Raises:
-        ModelError: it is not there.
+        ConfigError: it is not there.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -124,8 +125,8 @@ def device_named(name: str) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
-        raise ModelError(
-            f"device '{name}' cannot be used here ({reason}); take 'cpu', or 'auto' for what "
-            "there is"
+        raise ConfigError(
+            f"device '{name}' cannot be used here ({reason}){nearest(name, _DEVICES)}; take 'cpu', "
+            "or 'auto' for what there is"
         ) from error
     return device

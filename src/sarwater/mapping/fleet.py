@@ -20,7 +20,7 @@ from sarwater.mapping.options import MapOptions
 from sarwater.mapping.scenes import Draw, MapResult, Say, check_outputs, map_scene
 from sarwater.models.bundle import load_bundle
 from sarwater.prediction import PredictionOptions, Predictor
-from sarwater.progress import step
+from sarwater.progress import silent, step
 
 _RETRIES = 3
 """Workers that may die over a scene before it is given up."""
@@ -54,10 +54,11 @@ def _map_one(
 ) -> _Outcome:
     outcome = _Outcome()
     try:
-        predictor = _predictor(model, prediction)
-        outcome.summary = map_scene(
-            source, predictor, out, options, draw=draw, say=outcome.notes.append
-        )
+        with silent():  # the terminal is drawn on by the process that asks
+            predictor = _predictor(model, prediction)
+            outcome.summary = map_scene(
+                source, predictor, out, options, draw=draw, say=outcome.notes.append
+            )
     except SarwaterError as error:
         outcome.error = error
     return outcome
@@ -107,7 +108,7 @@ def map_fleet(
     outcomes: dict[int, _Outcome] = {}
     with ExitStack() as stack:
         client = _connect(stack, min(workers, len(sources)), scheduler)
-        bar = stack.enter_context(step("scenes", total=len(sources)))
+        bar = stack.enter_context(step("scenes", total=len(sources), unit="scenes"))
         futures = {
             client.submit(
                 _map_one,

@@ -145,7 +145,7 @@ class SceneMap:
             if self.options.polygons is not None:
                 self._trace(raster, made["polygons"], self.options.polygons)
         # Both at once: each has parts that keep one core busy only.
-        with ThreadPoolExecutor() as pool:
+        with ThreadPoolExecutor() as pool, step("writing files", None):
             list(pool.map(lambda kind: write_cog(rows[kind], made[kind], layers[kind]), layers))
         if draw is not None:
             draw(look, made["quicklook"])
@@ -186,7 +186,7 @@ class SceneMap:
         code = len(self.classes) - 1 if self.excluded_class else None
         with (
             Exclusion(self.options.exclude, grid, code) as exclusion,
-            step(f"mapping {look.name}", total=grid.height, completed=work.rows) as bar,
+            step(f"mapping {look.name}", grid.height, completed=work.rows, unit="rows") as bar,
         ):
             for mapped in mapped_rows(strips, self.threshold, self.options.probability):
                 piece = exclusion.applied(mapped)
@@ -206,7 +206,8 @@ class SceneMap:
             return np.asarray(raster.read(row, rows).classes)
 
         known = self.predictor.info.classes
-        write_polygons(path, water_polygons(read, self.scene.grid, known, options))
+        with step("tracing polygons", None):
+            write_polygons(path, water_polygons(read, self.scene.grid, known, options))
 
     def _summary(self, tally: Tally) -> dict[str, Any]:
         grid, windows = self.scene.grid, self.predictor.windows

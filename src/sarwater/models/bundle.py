@@ -50,7 +50,9 @@ class ModelInfo(BaseModel):
     normalization: Normalizer
     """How values are normalized."""
     patch_size: int = Field(ge=16)
-    """Side in pixels of the patches that the network was trained on; map at this size."""
+    """Side in pixels of the patches that the network was trained on."""
+    window: int | None = Field(None, ge=16)
+    """Side in pixels of the windows that images are predicted by; ``patch_size`` if None."""
     architecture: Architecture
     """The network."""
     threshold: float = Field(0.5, ge=0, le=1)
@@ -70,6 +72,11 @@ class ModelInfo(BaseModel):
     """What it was trained on: domains, chips, a hash of the manifest."""
     card: str = ""
     """What a user should know of it, as Markdown: data, scores, where it fails."""
+
+    @property
+    def window_size(self) -> int:
+        """Side in pixels of the windows that images are predicted by."""
+        return self.patch_size if self.window is None else self.window
 
     def for_units(self, *units: Units) -> "ModelInfo":
         """Return the description of the model as it takes values in these units.

@@ -164,7 +164,7 @@ def export_bundle(
                 "none; name a scene whose statistics are to be part of the export"
             )
     whole = Decision(bundle.build(), info, statistics, scale)
-    model = onnx.load_model_from_string(_to_onnx(whole, len(info.bands), info.patch_size, "score"))
+    model = onnx.load_model_from_string(_to_onnx(whole, len(info.bands), info.window_size, "score"))
     for name, text in _metadata(bundle, scale).items():
         entry = model.metadata_props.add()
         entry.key, entry.value = name, text
@@ -174,11 +174,11 @@ def export_bundle(
 def _metadata(bundle: Bundle, scale: float) -> dict[str, str]:
     """Values are JSON, as Deepness expects them."""
     info = bundle.info
-    overlap = round(100 * default_overlap(info.patch_size) / info.patch_size)
+    overlap = round(100 * default_overlap(info.window_size) / info.window_size)
     known = {
         "model_type": "Segmentor",
         "class_names": {str(index): name for index, name in enumerate(info.classes)},
-        "tile_size": info.patch_size,
+        "tile_size": info.window_size,
         "tiles_overlap": overlap,
         # More than two classes are decided within the model.
         "seg_thresh": info.threshold if len(info.classes) == 2 else 0.0,

@@ -13,6 +13,7 @@ from pathlib import Path
 from sarwater.errors import SarwaterError
 from sarwater.files import atomic_path, cache_folder
 from sarwater.models.bundle import Bundle, ModelInfo, StoredWeights, load_bundle
+from sarwater.progress import step
 
 _KEPT = 16
 """Graphs that are kept, the last ones used; each has the size of its model."""
@@ -47,7 +48,7 @@ def graph_of(bundle: Bundle) -> bytes:
 def _made_here(bundle: Bundle) -> bytes:
     from sarwater.models.exporting import to_onnx
 
-    return to_onnx(bundle.build(), len(bundle.info.bands), bundle.info.patch_size)
+    return to_onnx(bundle.build(), len(bundle.info.bands), bundle.info.window_size)
 
 
 def _made(bundle: Bundle) -> bytes:
@@ -58,7 +59,8 @@ def _made(bundle: Bundle) -> bytes:
         # -P: nothing is imported from the folder that the user works in.
         command = [sys.executable, "-P", "-W", "ignore", "-m", __name__, str(bundle.path), str(out)]
         described = bundle.info.model_dump_json().encode()
-        done = subprocess.run(command, input=described, capture_output=True, check=False)
+        with step("making the network ready, once", None):
+            done = subprocess.run(command, input=described, capture_output=True, check=False)
         # The file may have changed in the meantime; what fails there is said by trying here.
         if done.returncode or done.stdout.decode().strip() != bundle.hash:
             return _made_here(bundle)
@@ -83,7 +85,7 @@ def _place(bundle: Bundle) -> Path | None:
     parts = {
         "weights": bundle.state.hash,
         "architecture": info.architecture.model_dump(),
-        "shape": (len(info.bands), len(info.classes), info.patch_size),
+        "shape": (len(info.bands), len(info.classes), info.window_size),
         "seed_margin": info.seed_margin,
         "makers": [_version(name) for name in _MAKERS],
         "sources": _sources_hash(),

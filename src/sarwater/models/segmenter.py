@@ -1,11 +1,12 @@
 """The segmentation network: DeepLabV3+ with a branch at full resolution."""
 
 import segmentation_models_pytorch as smp
+import timm
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from sarwater.errors import ModelError
+from sarwater.errors import ModelError, nearest
 from sarwater.models.architecture import Architecture
 
 STRIDE = 16
@@ -47,8 +48,8 @@ class Segmenter(nn.Module):
         # timm's and smp's ways to say no, those of networks that take no output stride included.
         except (KeyError, RuntimeError, ValueError, TypeError, AssertionError) as error:
             raise ModelError(
-                f"encoder '{architecture.encoder}' cannot be built: "
-                f"{str(error) or 'it has no dilated form'}; take a convolutional one of "
+                f"encoder '{architecture.encoder}'{_nearest_encoder(architecture.encoder)} cannot "
+                f"be built: {str(error) or 'it has no dilated form'}; take a convolutional one of "
                 "segmentation-models-pytorch, or 'tu-NAME' with a NAME of timm"
             ) from error
         self.encoder: nn.Module = base.encoder
@@ -82,6 +83,12 @@ class Segmenter(nn.Module):
         skip = self.decoder.block1(high_resolution)  # type: ignore[operator]
         raised = _resize(features, skip)
         return self.decoder.block2(torch.cat([raised, skip], dim=1))  # type: ignore[operator,no-any-return]
+
+
+def _nearest_encoder(name: str) -> str:
+    """Suggest an encoder for a name that there is not."""
+    known = [*smp.encoders.get_encoder_names(), *(f"tu-{one}" for one in timm.list_models())]
+    return "" if name in known else nearest(name, known)
 
 
 def require_seeds(logits: Tensor, margin: float) -> Tensor:

@@ -9,6 +9,7 @@ from sarwater.evaluation.files import write_evaluation
 from sarwater.evaluation.summary import summarize
 from sarwater.files import atomic_folder
 from sarwater.normalize import Normalizer
+from sarwater.progress import step
 from sarwater.report.evaluation_charts import write_charts
 from sarwater.report.panels import WorstPanels
 
@@ -66,13 +67,14 @@ def evaluate_to_folder(
             normalizer=normalizer,
             watch=worst.add,
         )
-        summary = summarize(evaluation, resamples=resamples, seed=seed)
-        pages = worst.write(aside)
-        summary["pictures"] = {
-            "charts": write_charts(summary, aside),
-            "panels": pages,
-            "panels_limit": panels,
-            "panels_order": worst.order,
-        }
+        with step("intervals and pictures", None):
+            summary = summarize(evaluation, resamples=resamples, seed=seed)
+            pages = worst.write(aside)
+            summary["pictures"] = {
+                "charts": write_charts(summary, aside),
+                "panels": pages,
+                "panels_limit": panels,
+                "panels_order": worst.order,
+            }
         write_evaluation(aside, evaluation, summary)
     return summary

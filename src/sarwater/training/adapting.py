@@ -20,12 +20,13 @@ from sarwater.errors import ConfigError, ModelError
 from sarwater.files import mark_as_own, refuse_existing, refuse_inputs, write_json
 from sarwater.models.bundle import Bundle, load_bundle
 from sarwater.progress import track
+from sarwater.ranks import is_first_process
 from sarwater.report.adaptation_charts import draw_examples, draw_signals
 from sarwater.training.adapter import Adapter, require_teacher
 from sarwater.training.folder import RunFolder
 from sarwater.training.matching import shift_of
 from sarwater.training.run import Run
-from sarwater.training.start import finished_run, is_first_process, resumed_run
+from sarwater.training.start import finished_run, resumed_run, with_network
 from sarwater.training.target import check_target
 from sarwater.training.validation import ChipPredictor
 
@@ -113,6 +114,24 @@ def start_adapting(
     """
     if model is not None:
         refuse_inputs(out, [model])
+    settings = checked_settings(settings, source, target, model)
+    folder = AdaptFolder(out)
+    if is_first_process():
+        folder.create(settings, model, overwrite=overwrite)
+    return _go_on(settings, source, target, folder)
+
+
+def checked_settings(
+    settings: TrainSettings, source: Manifest, target: Manifest, model: Path | None
+) -> TrainSettings:
+    """Return the settings, those of a given model's network where there is one.
+
+    Raises:
+        ConfigError: no method, or one that the settings cannot serve.
+        DataError: from the tables alone, the target cannot be adapted to.
+        ModelError: the model cannot be read.
+    """
+    if model is not None:
         settings = _as(settings, load_bundle(model))
     if not settings.adaptation.methods:
         raise ConfigError(
@@ -121,10 +140,7 @@ def start_adapting(
         )
     require_teacher(settings)
     check_target(settings, source, target)
-    folder = AdaptFolder(out)
-    if is_first_process():
-        folder.create(settings, model, overwrite=overwrite)
-    return _go_on(settings, source, target, folder)
+    return settings
 
 
 def resume_adapting(source: Manifest, target: Manifest, out: Path) -> dict[str, Any]:
@@ -144,7 +160,7 @@ def _go_on(
     if not before.bundle.is_file() or before.checkpoint.is_file():
         plain = settings.model_copy(update={"adaptation": AdaptationSettings()})
         _run(plain, source, None, before, folder)
-    run = _run(_second(settings, before.bundle), source, target, after, folder)
+    run = _run(adapted_settings(settings, before.bundle), source, target, after, folder)
     assert run.adapter is not None
     found: dict[str, Any] = {}
     if run.fabric.is_global_zero:
@@ -166,8 +182,8 @@ def _run(
     return finished_run(settings, source, out.path, target=target, overwrite=True, go_on=go_on)
 
 
-def _second(settings: TrainSettings, start: Path) -> TrainSettings:
-    """Return the settings of the adapted run."""
+def adapted_settings(settings: TrainSettings, start: Path | None) -> TrainSettings:
+    """Return the settings of the adapted run, which begins with the weights of ``start``."""
     chosen = settings.adaptation
     changes = {"epochs": chosen.epochs, "learning_rate": chosen.learning_rate}
     given = {name: value for name, value in changes.items() if value is not None}
@@ -178,19 +194,9 @@ def _second(settings: TrainSettings, start: Path) -> TrainSettings:
 
 
 def _as(settings: TrainSettings, bundle: Bundle) -> TrainSettings:
-    """Return settings that build the network of a model, and normalize as it does."""
-    info = bundle.info
-    model = settings.model.model_copy(update=info.architecture.model_dump())
-    normalization = settings.normalization.model_copy(
-        update={
-            "kind": info.normalization.kind,
-            "value_range": info.normalization.value_range,
-        }
-    )
-    patches = settings.patches.model_copy(update={"size": info.patch_size})
-    return settings.model_copy(
-        update={"model": model, "normalization": normalization, "patches": patches}
-    )
+    """Return settings that build the network of a model, and see as it does."""
+    patches = settings.patches.model_copy(update={"size": bundle.info.patch_size})
+    return with_network(settings, bundle.info).model_copy(update={"patches": patches})
 
 
 def _compare(run: Run, adapter: Adapter, folder: AdaptFolder) -> dict[str, Any]:

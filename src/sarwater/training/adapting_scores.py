@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from sarwater.datasets.manifest import Manifest
-from sarwater.evaluation.chips import ModelIdentity
 from sarwater.evaluation.comparison import compare
 from sarwater.evaluation.comparison_files import write_comparison
 from sarwater.evaluation.files import read_evaluation
+from sarwater.evaluation.models import identity_of
 from sarwater.evaluation.scores import METRICS
 from sarwater.files import atomic_folder, write_json
 from sarwater.models.bundle import load_bundle
@@ -54,9 +54,7 @@ def score_sides(
         bundle = load_bundle(path)
         info = bundle.info
         predictor = Predictor(bundle, PredictionOptions(accept_units=info.units != units))
-        identity = ModelIdentity(
-            name, bundle.hash, info.classes, info.threshold, info.threshold_criterion
-        )
+        identity = identity_of(bundle, name)
         where = out / f"evaluation_{name}"
         summary = evaluate_to_folder(
             predictor,

@@ -52,7 +52,7 @@ class RunFolder:
     def log(
         self, history: Sequence[Mapping[str, float]], sampling: Sequence[Mapping[str, Any]]
     ) -> None:
-        """Write curves (CSV, a plot and TensorBoard) and what the sampler drew, all epochs anew."""
+        """Write curves (CSV and a plot) and what the sampler drew, all epochs anew."""
         columns = list(dict.fromkeys(name for row in history for name in row))
         text = io.StringIO()
         writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
@@ -61,7 +61,6 @@ class RunFolder:
         write_text(self.curves, text.getvalue(), overwrite=True)
         write_json(self.sampling, list(sampling), overwrite=True)
         self._plot(history)
-        self._log_to_tensorboard(history)
 
     def summarize(self, summary: Mapping[str, Any]) -> None:
         """Write what came out."""
@@ -73,20 +72,32 @@ class RunFolder:
         with atomic_path(self.path / "curves.png", overwrite=True) as aside:
             plot_curves(history).savefig(aside)
 
-    def _log_to_tensorboard(self, history: Sequence[Mapping[str, float]]) -> None:
-        from lightning.fabric.loggers.tensorboard import TensorBoardLogger
+    def read_curves(self) -> list[dict[str, float]]:
+        """Read the curves, a row an epoch; an empty cell is nan.
 
-        # A file an epoch, all in one folder (one curve): a resumed run replaces what it repeats.
-        row, suffix = history[-1], f".epoch{len(history):04d}"
-        for former in self.tensorboard.glob(f"*{suffix}"):
-            former.unlink()
-        logger = TensorBoardLogger(self.tensorboard, name="", version="", filename_suffix=suffix)
-        logger.log_metrics(dict(row), step=len(history))
-        logger.finalize("success")
+        Raises:
+            ModelError: no epoch has come to its end.
+        """
+        if not self.curves.is_file():
+            raise ModelError(f"{self.path} has no curves: it has no {self.curves.name}")
+        with self.curves.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        return [{name: float(cell or "nan") for name, cell in row.items()} for row in rows]
+
+    def read_summary(self) -> dict[str, Any]:
+        """Read what came out.
+
+        Raises:
+            ModelError: the run has not come to its end.
+        """
+        if not self.summary.is_file():
+            raise ModelError(f"{self.path} holds no finished run: it has no {self.summary.name}")
+        found: dict[str, Any] = json.loads(self.summary.read_text(encoding="utf-8"))
+        return found
 
     def describe(self) -> str:
         """Say in two lines what came out."""
-        summary = json.loads(self.summary.read_text(encoding="utf-8"))
+        summary = self.read_summary()
         found = summary["validation"]
         return (
             f"{self.bundle}: epoch {summary['best_epoch']} of {summary['epochs']}, "

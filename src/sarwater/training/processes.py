@@ -5,11 +5,13 @@ from typing import Any, cast
 
 import torch
 from lightning.fabric import Fabric
+from lightning.fabric.accelerators import ACCELERATOR_REGISTRY
+from lightning.fabric.strategies import STRATEGY_REGISTRY
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from torch import Tensor, distributed, nn
 
-from sarwater.config import RunSettings
-from sarwater.errors import ConfigError
+from sarwater.config import RunSettings, TrainSettings
+from sarwater.errors import ConfigError, DataError, nearest
 from sarwater.evaluation.counts import ThresholdCounts
 from sarwater.losses.distributed import all_reduce_sum
 
@@ -31,7 +33,60 @@ def build_fabric(chosen: RunSettings) -> Fabric:
     except (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException) as error:
         raise ConfigError(
             "this machine cannot run what is set under run (accelerator, devices, num_nodes, "
-            f"strategy, precision): {error}"
+            f"strategy, precision): {error}{_nearest_names(chosen)}"
+        ) from error
+
+
+_PRECISIONS = (
+    "32-true", "64-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "transformer-engine",
+    "transformer-engine-float16",
+)  # fmt: skip
+
+
+def _nearest_names(chosen: RunSettings) -> str:
+    """Suggest a name for each that Lightning does not know."""
+    known = {
+        "accelerator": ["auto", "gpu", *ACCELERATOR_REGISTRY.available_accelerators()],
+        "strategy": ["auto", *STRATEGY_REGISTRY.available_strategies()],
+        "precision": _PRECISIONS,
+    }
+    found = {name: str(getattr(chosen, name)) for name in known}
+    return "".join(
+        f"; {name} '{found[name]}'{nearest(found[name], names)}"
+        for name, names in known.items()
+        if found[name] not in names and nearest(found[name], names)
+    )
+
+
+def clip_gradients(
+    fabric: Fabric, learner: Any, optimizer: Any, settings: TrainSettings, where: str
+) -> None:
+    """Clip the norm of the gradients as the settings say.
+
+    Args:
+        fabric: the processes.
+        learner: whose gradients; as set up by ``fabric``.
+        optimizer: likewise.
+        settings: of the run.
+        where: the step, for the message.
+
+    Raises:
+        DataError: a gradient is not finite.
+    """
+    norm = settings.optimization.clip_norm
+    if norm is None:
+        return
+    try:
+        fabric.clip_gradients(
+            learner,
+            optimizer,
+            max_norm=norm,
+            # Half precision tries scales until one fits, and skips the steps till then.
+            error_if_nonfinite=settings.run.precision != "16-mixed",
+        )
+    except RuntimeError as error:
+        raise DataError(
+            f"the gradient is not finite {where}; lower optimization.learning_rate"
         ) from error
 
 

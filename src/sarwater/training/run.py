@@ -4,7 +4,6 @@ Everything that decides over the result is in the checkpoint, and everything ran
 the seed, the epoch and the position: a run that was killed goes on as if it had not been.
 """
 
-import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -21,12 +20,13 @@ from sarwater.errors import DataError
 from sarwater.evaluation.counts import ThresholdCounts
 from sarwater.models.bundle import load_bundle, save_bundle
 from sarwater.normalize import BandStatistics
-from sarwater.progress import Step, step
+from sarwater.progress import Step, step, track
 from sarwater.training.adapter import Adapter
 from sarwater.training.checkpoint import Progress, check_belongs, save_checkpoint
 from sarwater.training.data import prepare
 from sarwater.training.folder import RunFolder
 from sarwater.training.learner import averaged, build_learner, patch_losses
+from sarwater.training.loggers import Loggers
 from sarwater.training.outcome import best_bundle, summary_of, with_threshold
 from sarwater.training.patches import (
     Patch,
@@ -35,7 +35,13 @@ from sarwater.training.patches import (
     load_batches,
     steps_per_epoch,
 )
-from sarwater.training.processes import build_fabric, gather, share_buffers, sum_counts
+from sarwater.training.processes import (
+    build_fabric,
+    clip_gradients,
+    gather,
+    share_buffers,
+    sum_counts,
+)
 from sarwater.training.schedules import Schedule, build_optimizer
 from sarwater.training.stop_signals import stop_signals
 from sarwater.training.validation import ChipCounter, Validation, summarize
@@ -72,6 +78,7 @@ class Run:
             torch.set_num_threads(chosen.threads)
         self.fabric = build_fabric(chosen)
         self.fabric.launch()
+        self._loggers = Loggers(settings, folder.path)
         self.data = prepare(settings, manifest).with_statistics(statistics)
         self.steps = steps_per_epoch(
             self.data.sampler.epoch_size,
@@ -120,14 +127,34 @@ class Run:
         self._began = time.monotonic() - self.progress.seconds
         done = self.progress.epoch * self.steps + self.progress.step
         total = chosen.epochs * self.steps
-        with stop_signals() as self._asked_to_stop, self._bar(total, done) as bar:
+        bars = step("training", total, completed=done, unit="steps")
+        with stop_signals() as self._asked_to_stop, bars as bar:
             while self.progress.epoch < chosen.epochs and not self._is_stale():
                 self._train_epoch(bar)
                 self._close_epoch()
         self._finish()
         self.fabric.barrier()
 
+    def rehearse(self) -> Iterator[None]:
+        """Take a step each time the next item is asked for, to see how long steps take.
+
+        The run itself is of no use after that.
+        """
+        while True:
+            for batch, other in self._batches():
+                self._step(batch, other)
+                yield
+
     def _train_epoch(self, bar: Step) -> None:
+        progress = self.progress
+        for batch, other in self._batches():
+            loss = self._step(batch, other)
+            progress.step += 1
+            bar.advance(note=f"epoch {progress.epoch + 1}  loss {loss:.4f}  {self._best_note()}")
+            self._maybe_save()
+
+    def _batches(self) -> Iterator[tuple[Patch, Patch | None]]:
+        """Draw the epoch's patches, and yield the batches that are left, each with the target's."""
         progress = self.progress
         adapter = self.adapter
         patches = PatchDataset(
@@ -144,12 +171,11 @@ class Run:
             report = self.data.sampler.report(patches.drawn[:shown], *patches.label_counts(shown))
             progress.sampling.append({"epoch": progress.epoch, **report})
         self.learner.train()
+        size, fabric = self.settings.optimization.batch_size, self.fabric
+        batches = batch_indices(self.steps, size, fabric.global_rank, fabric.world_size)
+        rest, workers = batches[progress.step :], self.settings.run.workers
         beside = adapter.batches(progress) if adapter else repeat(None)
-        for batch, other in zip(self._batches(patches), beside, strict=False):
-            loss = self._step(batch, other)
-            progress.step += 1
-            bar.advance(note=f"epoch {progress.epoch + 1}  loss {loss:.4f}  {self._best_note()}")
-            self._maybe_save()
+        return zip(load_batches(patches, rest, progress.epoch, workers), beside, strict=False)
 
     def _step(self, batch: Patch, other: Patch | None) -> float:
         image = batch["image"].to(self.fabric.device, memory_format=torch.channels_last)
@@ -159,21 +185,8 @@ class Run:
             beside = self.adapter.join(batch, other, self.average, self.progress)
         learned = self.learner(image, target, beside)
         self.fabric.backward(learned.total)
-        clip = self.settings.optimization.clip_norm
-        if clip is not None:
-            try:
-                self.fabric.clip_gradients(
-                    self.learner,
-                    self.optimizer,
-                    max_norm=clip,
-                    # Half precision tries scales until one fits, and skips the steps till then.
-                    error_if_nonfinite=self.settings.run.precision != "16-mixed",
-                )
-            except RuntimeError as error:
-                raise DataError(
-                    f"the gradient is not finite in epoch {self.progress.epoch + 1}, step "
-                    f"{self.progress.step + 1}; lower optimization.learning_rate"
-                ) from error
+        where = f"in epoch {self.progress.epoch + 1}, step {self.progress.step + 1}"
+        clip_gradients(self.fabric, self.learner, self.optimizer, self.settings, where)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.schedule.after_step()
@@ -186,10 +199,7 @@ class Run:
             self.progress.seen.append((places.reshape(-1), losses.reshape(-1)))
         value = float(learned.total.detach())
         if not math.isfinite(value):
-            raise DataError(
-                f"the loss became {value} in epoch {self.progress.epoch + 1}, step "
-                f"{self.progress.step + 1}; lower optimization.learning_rate"
-            )
+            raise DataError(f"the loss became {value} {where}; lower optimization.learning_rate")
         sums = self.progress.sums
         accuracies = {f"accuracy_{name}": value for name, value in learned.accuracies.items()}
         for name, part in {"loss": learned.total, **learned.parts, **accuracies}.items():
@@ -221,6 +231,7 @@ class Run:
         # The checkpoint comes last: a run that is killed before it writes these once more.
         if self.fabric.is_global_zero:
             self.folder.log(progress.history, progress.sampling)
+            self._loggers.log(progress.history)
             if progress.stale == 0 and progress.best is not None:
                 bundle = best_bundle(self.settings, self.data, progress.best, self.adapter)
                 save_bundle(self.folder.bundle, bundle, overwrite=True)
@@ -232,7 +243,8 @@ class Run:
         chips = len(self.data.val.records)
         counter = ChipCounter(network, self.data)
         # All processes take a chip each and then meet, so that any of these moments can be saved.
-        for turn in range(progress.validated, -(-chips // size)):
+        left = range(progress.validated, -(-chips // size))
+        for turn in track(left, "validating", len(left)):
             index = turn * size + self.fabric.global_rank
             own = counter.count(index) if index < chips else ThresholdCounts.zeros()
             progress.counts = progress.counts + sum_counts(self.fabric, own)
@@ -244,12 +256,6 @@ class Run:
         for places, losses in self.progress.seen:
             self.data.sampler.observe(places.numpy(), losses.double().numpy())
         self.progress.seen = []  # once, also when the validation that follows is resumed
-
-    def _batches(self, patches: PatchDataset) -> Iterator[Patch]:
-        size, fabric = self.settings.optimization.batch_size, self.fabric
-        batches = batch_indices(self.steps, size, fabric.global_rank, fabric.world_size)
-        rest = batches[self.progress.step :]
-        return load_batches(patches, rest, self.progress.epoch, self.settings.run.workers)
 
     def _maybe_save(self) -> None:
         minutes = self.settings.run.checkpoint_minutes
@@ -333,16 +339,11 @@ class Run:
             self.folder.summarize(
                 summary_of(self.progress, self.data, self.fabric, digest, adapter)
             )
+            self._loggers.finish()
 
     def _is_stale(self) -> bool:
         limit = self.settings.optimization.early_stopping
         return limit is not None and self.progress.stale >= limit
-
-    @contextlib.contextmanager
-    def _bar(self, total: int, done: int) -> Iterator[Step]:
-        title = "training" if self.fabric.is_global_zero else f"process {self.fabric.global_rank}"
-        with step(title, total, completed=done) as bar:
-            yield bar
 
     def _best_note(self) -> str:
         best = self.progress.best

@@ -1,14 +1,14 @@
 """Start a training run, or go on with one."""
 
-import os
 from pathlib import Path
 
 from sarwater.config import TrainSettings
 from sarwater.datasets.manifest import Manifest
 from sarwater.errors import ModelError
 from sarwater.files import refuse_existing
-from sarwater.models.bundle import load_bundle
+from sarwater.models.bundle import ModelInfo, load_bundle
 from sarwater.normalize import BandStatistics
+from sarwater.ranks import is_first_process
 from sarwater.training.checkpoint import load_checkpoint
 from sarwater.training.folder import RunFolder
 from sarwater.training.run import Run
@@ -98,12 +98,15 @@ def resumed_run(
     return run
 
 
+def with_network(settings: TrainSettings, info: ModelInfo) -> TrainSettings:
+    """Return settings that build the network of a model, and normalize as it does."""
+    model = settings.model.model_copy(update=info.architecture.model_dump())
+    known = {"kind": info.normalization.kind, "value_range": info.normalization.value_range}
+    normalization = settings.normalization.model_copy(update=known)
+    return settings.model_copy(update={"model": model, "normalization": normalization})
+
+
 def _statistics_of_start(settings: TrainSettings) -> BandStatistics | None:
     if settings.model.init is None:
         return None
     return load_bundle(settings.model.init).info.normalization.statistics
-
-
-def is_first_process() -> bool:
-    """Whether this is the first of the processes, or the only one, before they know each other."""
-    return all(os.environ.get(name, "0") == "0" for name in ("LOCAL_RANK", "SLURM_PROCID", "RANK"))
