@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="+",
         metavar="DIR",
-        help="folders of inspect, train, evaluate, compare and map",
+        help="folders of inspect, train, adapt, evaluate, compare and map",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="HTML", help="the page")
     parser.add_argument("--overwrite", action="store_true", help="replace the page")
@@ -28,5 +28,5 @@ def run(args: argparse.Namespace) -> None:
     for section in sections:
         for name, value in section.facts[: _SHOWN.get(section.kind, 0)]:
             print(f"{section.title}: {name}: {value}")
-    pictures = sum(len(section.pictures) for section in sections)
-    print(f"{args.out}: {len(sections)} results, {pictures} pictures; open it in a browser")
+    size = args.out.stat().st_size / 1e6
+    print(f"{args.out}: {len(sections)} results, {size:.1f} MB; open it in a browser")
