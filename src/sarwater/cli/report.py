@@ -27,6 +27,6 @@ def run(args: argparse.Namespace) -> None:
     sections = write_page(args.folders, args.out, overwrite=args.overwrite)
     for section in sections:
         for name, value in section.facts[: _SHOWN.get(section.kind, 0)]:
-            print(f"{section.title}: {name}: {value}")
+            print(f"{section.kind.capitalize()}: {section.title}: {name}: {value}")
     size = args.out.stat().st_size / 1e6
     print(f"{args.out}: {len(sections)} results, {size:.1f} MB; open it in a browser")

@@ -13,7 +13,7 @@ def adaptation_section(path: Path, result: Any, _: BlobStore) -> Section:
     names = ("source_only", "adapted")
     return Section(
         "adaptation",
-        f"Adaptation: {path.parent.name}",
+        path.parent.name,
         facts=_facts(result),
         remarks=[f"adapting looks harmful: {warning}" for warning in result["warnings"]],
         data={

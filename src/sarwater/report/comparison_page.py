@@ -17,4 +17,4 @@ def comparison_section(path: Path, result: Any, _: BlobStore) -> Section:
         )
         for name, run in result["runs"].items()
     ]
-    return Section("comparison", f"Comparison: {path.parent.name}", data={"rows": rows})
+    return Section("comparison", path.parent.name, data={"rows": rows})

@@ -16,7 +16,7 @@ def data_section(path: Path, result: Any, _: BlobStore) -> Section:
     ]
     return Section(
         "data",
-        f"Data: {path.parent.name}",
+        path.parent.name,
         remarks=[f"{one['severity']}: {one['message']}" for one in result["findings"]],
         data={
             "bins": ratios["bins"],

@@ -14,7 +14,7 @@ def map_section(path: Path, result: Any, _: BlobStore) -> Section:
     if isinstance(result.get("crs"), str):
         result = {**result, "crs": short_crs(result["crs"])}
     facts = [(key.replace("_", " "), _fact(value)) for key, value in _flat(result)]
-    return Section("map", f"Map: {name}", facts=facts)
+    return Section("map", name, facts=facts)
 
 
 def _flat(result: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -16,12 +16,32 @@ from sarwater.report.adaptation_page import adaptation_section
 from sarwater.report.comparison_page import comparison_section
 from sarwater.report.data_page import data_section
 from sarwater.report.evaluation_page import evaluation_section
+from sarwater.report.images import FALSE_NEGATIVE, FALSE_POSITIVE, LAND, OTHER_WATER, WATER
 from sarwater.report.map_page import map_section
 from sarwater.report.section import BlobStore, Section
 from sarwater.report.training_page import training_section
 
-_STYLES = ("base.css", "layout.css", "parts.css", "print.css")
-_SCRIPTS = ("core.js", "charts.js", "start.js")
+_STYLES = ("base.css", "layout.css", "parts.css", "evaluation.css", "dialog.css", "print.css")
+_SCRIPTS = (
+    "core.js",
+    "charts.js",
+    "counts.js",
+    "threshold.js",
+    "pictures.js",
+    "gallery.js",
+    "dialog.js",
+    "evaluation.js",
+    "evaluation_charts.js",
+    "hardness.js",
+    "start.js",
+)
+_PALETTE = {
+    "land": LAND,
+    "water": WATER,
+    "false-water": FALSE_POSITIVE,
+    "missed-water": FALSE_NEGATIVE,
+    "other-water": OTHER_WATER,
+}
 
 Reader = Callable[[Path, Any, BlobStore], Section]
 """From a result file, its content and the store of blobs to a section."""
@@ -78,6 +98,7 @@ def _render(sections: Sequence[Section], store: BlobStore) -> str:
         store=store,
         styles=_STYLES,
         scripts=_SCRIPTS,
+        palette=_PALETTE,
         plotly=Markup(get_plotlyjs()),
         title=sections[0].title if len(sections) == 1 else f"{len(sections)} results",
         version=__version__,

@@ -11,7 +11,7 @@ def training_section(path: Path, result: Any, _: BlobStore) -> Section:
     found = result["validation"]
     return Section(
         "training",
-        f"Training: {path.parent.name}",
+        path.parent.name,
         facts=[
             ("best epoch", f"{result['best_epoch']} of {result['epochs']}"),
             ("validation F1", three(found["f1"])),

@@ -20,11 +20,17 @@ sarwater.charts = {
 
   draw(element, chart) {
     if (!window.Plotly) return;
-    const { data, layout = {} } = chart.build();
+    const { data, layout = {}, onclick } = chart.build();
     const style = sarwater.charts.style(layout);
     const options = { displaylogo: false, responsive: true, displayModeBar: false, ...chart.options };
     chart.isDrawn = true;
     Plotly.react(element, data, style, options);
+    element.removeAllListeners("plotly_click");
+    if (onclick) element.on("plotly_click", (event) => onclick(event.points[0]));
+  },
+
+  isDrawn(element) {
+    return sarwater.charts.all.get(element).isDrawn;
   },
 
   /** Complete a layout with the house's fonts, colors and margins. */
@@ -49,7 +55,7 @@ sarwater.charts = {
       margin: { l: 12, r: 12, t: 12, b: 12, autoexpand: true },
       hovermode: "closest",
       hoverlabel: { bgcolor: sarwater.color("surface"), bordercolor: sarwater.color("line"), font: { color: ink } },
-      legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", bgcolor: "rgba(0,0,0,0)" },
+      legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", traceorder: "normal", bgcolor: "rgba(0,0,0,0)" },
       ...layout,
       ...axes,
     };
@@ -75,5 +81,7 @@ sarwater.charts = {
   },
 };
 
+/** A color of the style sheet that lets through what is behind it. */
+sarwater.faint = (name, share) => sarwater.color(name).replace("rgb(", "rgba(").replace(")", `, ${share})`);
+
 document.addEventListener("themechange", () => sarwater.charts.drawAll(false));
-addEventListener("beforeprint", () => sarwater.charts.drawAll());

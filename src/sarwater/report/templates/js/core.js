@@ -107,6 +107,19 @@ const sarwater = {
 };
 
 addEventListener("hashchange", () => sarwater.show(true));
+/* Paper is light and shows every result. */
 addEventListener("beforeprint", () => {
-  for (const section of document.querySelectorAll("section.result")) sarwater.build(section);
+  sarwater.theme = document.documentElement.dataset.theme;
+  document.documentElement.dataset.theme = "light";
+  for (const section of document.querySelectorAll("section.result")) {
+    section.hidden = false;
+    sarwater.build(section);
+  }
+  sarwater.charts.drawAll();
+});
+addEventListener("afterprint", () => {
+  if (sarwater.theme) document.documentElement.dataset.theme = sarwater.theme;
+  else delete document.documentElement.dataset.theme;
+  sarwater.charts.drawAll(false);
+  sarwater.show(false);
 });
