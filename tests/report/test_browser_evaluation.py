@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from sarwater.evaluation.bands import read_bands
-from sarwater.evaluation.files import read_evaluation
+from sarwater.evaluation.bands import read_bands, score_bands, write_bands
+from sarwater.evaluation.files import read_evaluation, write_evaluation
+from sarwater.evaluation.summary import summarize
 from sarwater.report.page import write_page
+from tests.evaluation_cases import random_evaluation
 from tests.report.conftest import Opener
 
 
@@ -274,3 +276,20 @@ def test_an_evaluation_without_pictures_still_has_a_page(
     page.locator(".card").first.focus()
     page.keyboard.press("Enter")
     expect(page.locator("dialog dl")).to_contain_text("water share")
+
+
+def test_chips_without_water_have_no_scores_but_a_page(tmp_path: Path, open_page: Opener) -> None:
+    evaluation = random_evaluation(chips=4, dry=4)
+    folder = tmp_path / "dry"
+    folder.mkdir()
+    write_evaluation(folder, evaluation, summarize(evaluation, resamples=20))
+    write_bands(folder, score_bands(evaluation, resamples=20))
+    write_page([folder], tmp_path / "report.html")
+    page = open_page(tmp_path / "report.html").page
+    move_slider(page, 300)
+    assert text(page, '[data-score="recall"]') == "-"
+    false = int(evaluation.counts.pooled().fp[299])
+    assert text(page, '[data-count="fp"]') == f"{false:,}"
+    assert "px false" in page.locator(".card").first.inner_text()
+    page.locator('[data-part="scatter"]').scroll_into_view_if_needed()
+    page.wait_for_timeout(200)

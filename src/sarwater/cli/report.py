@@ -17,14 +17,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folders of inspect, train, adapt, evaluate, compare and map",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="HTML", help="the page")
+    parser.add_argument(
+        "--chips",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="chips of an evaluation whose pictures the page has, the worst ones; 0 for none",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace the page")
 
 
 def run(args: argparse.Namespace) -> None:
     """Write the page."""
+    from sarwater.errors import ConfigError
     from sarwater.report.page import write_page
 
-    sections = write_page(args.folders, args.out, overwrite=args.overwrite)
+    if args.chips < 0:
+        raise ConfigError(f"--chips must be 0 or more, found {args.chips}")
+    sections = write_page(args.folders, args.out, chips=args.chips, overwrite=args.overwrite)
     for section in sections:
         for name, value in section.facts[: _SHOWN.get(section.kind, 0)]:
             print(f"{section.kind.capitalize()}: {section.title}: {name}: {value}")

@@ -9,8 +9,10 @@ import numpy as np
 from sarwater.errors import DataError
 from sarwater.evaluation.bands import BANDS, INDICES, Bands, read_bands
 from sarwater.evaluation.chips import Evaluation
+from sarwater.evaluation.counts import threshold_index
 from sarwater.evaluation.files import read_evaluation
 from sarwater.evaluation.scores import METRICS, plain
+from sarwater.evaluation.summary import chip_scores, counts_at
 from sarwater.palette import class_color
 from sarwater.report.chip_counts import packed_counts
 from sarwater.report.gallery import GALLERY, STEPS, Gallery
@@ -28,13 +30,14 @@ def evaluation_section(path: Path, result: Any, store: BlobStore) -> Section:
         scores = [f"{label} {three(pooled[key]['value'])}" for key, label in _SCORES.items()]
         facts.append((f"{TITLES[name]} ({point['threshold']:.3f})", ", ".join(scores)))
     evaluation = read_evaluation(path.parent)
-    pictures = gallery_entries(path.parent, evaluation, store)
+    chosen = worst_chips(evaluation, store.most_chips)
+    pictures = gallery_entries(path.parent, evaluation, chosen, store)
     return Section(
         "evaluation",
         path.parent.name,
         summary=_summary(result),
         facts=facts,
-        remarks=_remarks(result, has_gallery=bool(pictures)),
+        remarks=_remarks(result, len(chosen) if pictures else 0),
         data={
             "points": [
                 {"key": name, "title": TITLES[name], "threshold": point["threshold"]}
@@ -88,11 +91,19 @@ def chips_data(
     }
 
 
-def gallery_entries(folder: Path, evaluation: Evaluation, store: BlobStore) -> list[dict[str, Any]]:
-    """Return what the gallery of an evaluation knows of each chip, its pictures stored.
+def gallery_entries(
+    folder: Path, evaluation: Evaluation, chosen: set[str], store: BlobStore
+) -> list[dict[str, Any]]:
+    """Return what the gallery of an evaluation knows of each chip.
 
     Evaluations of earlier versions, and those with ``--gallery-size 0``, have none: the list is
     empty.
+
+    Args:
+        folder: of the evaluation.
+        evaluation: its counts.
+        chosen: ids of the chips whose pictures are stored.
+        store: takes the pictures.
 
     Raises:
         DataError: the gallery is damaged, or is not of these chips.
@@ -105,20 +116,25 @@ def gallery_entries(folder: Path, evaluation: Evaluation, store: BlobStore) -> l
         if [one["id"] for one in gallery.chips] != [chip.id for chip in evaluation.chips]:
             raise DataError(f"{path} shows other chips than the evaluation has; evaluate anew")
         for number, one in enumerate(gallery.chips):
-            image, maps = gallery.pictures(number)
-            entries.append(
-                {
-                    "width": one["width"],
-                    "height": one["height"],
-                    "step": one["step"],
-                    "bands": one["bands"],
-                    "valid": one["valid_share"],
-                    "values": one["values"],
-                    "image": store.add(image),
-                    "maps": store.add(maps),
-                }
-            )
+            entry = {"values": one["values"], "valid": one["valid_share"]}
+            if one["id"] in chosen:
+                image, maps = gallery.pictures(number)
+                entry |= {name: one[name] for name in ("width", "height", "step", "bands")}
+                entry |= {"image": store.add(image), "maps": store.add(maps)}
+            entries.append(entry)
     return entries
+
+
+def worst_chips(evaluation: Evaluation, most: int) -> set[str]:
+    """Return the ids of the chips with the lowest F1 at the evaluation's threshold.
+
+    Those without water come after the others, the most false alarms first.
+    """
+    index = threshold_index(evaluation.threshold)
+    f1 = chip_scores(evaluation.counts, index).f1
+    _, false, missed, _ = counts_at(evaluation.counts, index)
+    order = np.lexsort((-(false + missed), np.where(np.isfinite(f1), f1, 2.0)))
+    return {evaluation.chips[place].id for place in order[:most].tolist()}
 
 
 def _summary(result: Any) -> str:
@@ -148,7 +164,7 @@ def _bounded(score: Any) -> tuple[str, str]:
     return three(score["value"]), f"{bounds[0]:.3f} – {bounds[1]:.3f}" if bounds else ""
 
 
-def _remarks(result: Any, *, has_gallery: bool) -> list[str]:
+def _remarks(result: Any, shown: int) -> list[str]:
     remarks = []
     missing = result["pixels"]["water_without_radar"]
     if missing:
@@ -161,7 +177,12 @@ def _remarks(result: Any, *, has_gallery: bool) -> list[str]:
         named = "; ".join(f"{name}: {why}" for name, why in list(left_out.items())[:8])
         more = f"; and {len(left_out) - 8} more" if len(left_out) > 8 else ""
         remarks.append(f"Chips left out: {named}{more}.")
-    if not has_gallery:
+    if 0 < shown < result["data"]["chips"]:
+        remarks.append(
+            f"Pictures are of the {shown:,} worst chips of {result['data']['chips']:,} only; "
+            "`sarwater report --chips` shows more."
+        )
+    if not shown:
         remarks.append(
             "This evaluation has no pictures of its chips; evaluate anew with --gallery-size to "
             "see them here."

@@ -16,20 +16,25 @@ import io
 import json
 import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from sarwater.adaptation.comparison import Example
 from sarwater.errors import DataError
 from sarwater.evaluation.scores import plain
+from sarwater.files import atomic_path
 from sarwater.inspection.histograms import scale_of, to_scale
 from sarwater.report.images import stretch
 from sarwater.types import IGNORE, BoolArray, ByteArray, Chip, FloatArray
 
 GALLERY = "gallery.zip"
+"""Name of the gallery of an evaluation."""
+EXAMPLES = "examples.zip"
+"""Name of the gallery of an adaptation: the chips whose two maps differ most."""
 SIZE = 192
 """Pixels of a picture's longer side at most, where nothing else is asked for."""
 
@@ -147,6 +152,18 @@ class Gallery:
         """Return image and maps of a chip as WebP."""
         stem = f"{number:06d}"
         return self._zip.read(f"{stem}_image.webp"), self._zip.read(f"{stem}_maps.webp")
+
+
+def write_examples(examples: Sequence[Example], path: Path) -> None:
+    """Write the chips of an adaptation with the probabilities of both models, whole or not at all.
+
+    Args:
+        examples: the chips.
+        path: of the gallery; a former one is replaced.
+    """
+    with atomic_path(path, overwrite=True) as aside, GalleryWriter(aside) as gallery:
+        for one in examples:
+            gallery.add(one.chip, one.chip.valid, *one.water)
 
 
 def gray_bands(chip: Chip, step: int) -> tuple[list[str], list[ByteArray]]:

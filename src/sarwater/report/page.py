@@ -18,13 +18,22 @@ from sarwater.report.data_page import data_section
 from sarwater.report.evaluation_page import evaluation_section
 from sarwater.report.images import FALSE_NEGATIVE, FALSE_POSITIVE, LAND, OTHER_WATER, WATER
 from sarwater.report.map_page import map_section
-from sarwater.report.section import BlobStore, Section
+from sarwater.report.section import MOST_CHIPS, BlobStore, Section
 from sarwater.report.training_page import training_section
 
-_STYLES = ("base.css", "layout.css", "parts.css", "evaluation.css", "dialog.css", "print.css")
+_STYLES = (
+    "base.css",
+    "layout.css",
+    "parts.css",
+    "evaluation.css",
+    "dialog.css",
+    "map.css",
+    "print.css",
+)
 _SCRIPTS = (
     "core.js",
     "charts.js",
+    "tables.js",
     "counts.js",
     "threshold.js",
     "pictures.js",
@@ -33,6 +42,11 @@ _SCRIPTS = (
     "evaluation.js",
     "evaluation_charts.js",
     "hardness.js",
+    "comparison.js",
+    "data.js",
+    "training.js",
+    "adaptation.js",
+    "map.js",
     "start.js",
 )
 _PALETTE = {
@@ -52,16 +66,22 @@ _READERS: dict[str, Reader] = {
     "adaptation.json": adaptation_section,
     "evaluation.json": evaluation_section,
     "comparison.json": comparison_section,
+    # What lies within the folder of an adaptation.
+    "adapted/train.json": training_section,
+    "comparison/comparison.json": comparison_section,
     "*_summary.json": map_section,
 }
 
 
-def write_page(folders: Sequence[Path], out: Path, *, overwrite: bool = False) -> list[Section]:
+def write_page(
+    folders: Sequence[Path], out: Path, *, chips: int = MOST_CHIPS, overwrite: bool = False
+) -> list[Section]:
     """Write a page with a section for each result that lies in the folders.
 
     Args:
         folders: of ``inspect``, ``train``, ``adapt``, ``evaluate``, ``compare`` and ``map``.
         out: the page.
+        chips: of how many chips of an evaluation the page has pictures, the worst ones.
         overwrite: replace it.
 
     Returns:
@@ -71,7 +91,7 @@ def write_page(folders: Sequence[Path], out: Path, *, overwrite: bool = False) -
         DataError: a folder holds no result, or one that cannot be read.
         OutputExistsError: the page exists and ``overwrite`` is false.
     """
-    store = BlobStore()
+    store = BlobStore(chips)
     found = [section for folder in folders for section in _sections(folder, store)]
     sections = [
         replace(section, id=f"{section.kind}-{number}") for number, section in enumerate(found, 1)
@@ -123,11 +143,13 @@ def _source(environment: jinja2.Environment, name: str) -> str:
 
 
 def _sections(folder: Path, store: BlobStore) -> list[Section]:
-    found = [
-        _read(path, reader, store)
-        for pattern, reader in _READERS.items()
-        for path in sorted(folder.glob(pattern))
-    ]
+    found = []
+    for pattern, reader in _READERS.items():
+        for path in sorted(folder.glob(pattern)):
+            section = _read(path, reader, store)
+            if path.parent != folder:
+                section = replace(section, title=f"{folder.name}: {section.title}")
+            found.append(section)
     if not found:
         raise DataError(
             f"{folder} holds no result: expected a folder of `sarwater inspect`, `train`, "

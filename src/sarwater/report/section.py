@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+MOST_CHIPS = 1000
+"""Chips of a result whose pictures a page has, where nothing else is asked for."""
+
 
 @dataclass(frozen=True)
 class Section:
@@ -29,8 +32,13 @@ class Section:
 class BlobStore:
     """Pictures and counts of all sections, once each however many sections show them."""
 
-    def __init__(self) -> None:
-        """Start empty."""
+    def __init__(self, most_chips: int = MOST_CHIPS) -> None:
+        """Start empty.
+
+        Args:
+            most_chips: of how many chips of a result pictures are stored, at most.
+        """
+        self.most_chips = most_chips
         self._numbers: dict[bytes, int] = {}
         self._texts: list[str] = []
 

@@ -81,6 +81,33 @@ sarwater.charts = {
   },
 };
 
+/** Dashes and colors of lines in turn, so that neighbors differ in both. */
+sarwater.look = (number) => ({
+  color: sarwater.color(`series-${(number % 7) + 1}`),
+  dash: ["solid", "dash", "dot", "dashdot"][number % 4],
+});
+
+/**
+ * A chart of lines over one axis.
+ * @param series [{name, y, x, ...}]; null in y leaves a gap
+ * @param layout additions to the layout
+ */
+sarwater.lineChart = (element, label, series, layout = {}) => {
+  sarwater.charts.add(element, label, () => ({
+    data: series.map(({ name, x, y, ...more }, number) => ({
+      x,
+      y,
+      name,
+      mode: x.length > 40 ? "lines" : "lines+markers",
+      line: { width: 2, ...sarwater.look(number) },
+      marker: { size: 5 },
+      hovertemplate: `%{y:.4~g}<extra>${name.replace(/[<&]/g, "")}</extra>`,
+      ...more,
+    })),
+    layout: { hovermode: "x unified", showlegend: series.length > 1, ...(typeof layout === "function" ? layout() : layout) },
+  }));
+};
+
 /** A color of the style sheet that lets through what is behind it. */
 sarwater.faint = (name, share) => sarwater.color(name).replace("rgb(", "rgba(").replace(")", `, ${share})`);
 

@@ -15,7 +15,8 @@ sarwater.Gallery = class {
     this.panel = panel;
     this.shown = new Set();
     this.painted = new WeakMap();
-    this.grid = sarwater.element("div", { class: "cards", "data-part": "cards" });
+    const size = `cards${options.wide ? " wide" : ""}`;
+    this.grid = sarwater.element("div", { class: size, "data-part": "cards" });
     this.cards = this.chips.map((chip, number) => this.card(chip, number));
     this.watcher = new IntersectionObserver((entries) => this.seen(entries), {
       rootMargin: "400px",

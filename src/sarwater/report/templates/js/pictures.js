@@ -26,7 +26,7 @@ sarwater.pictures = {
     return context.getImageData(0, 0, canvas.width, canvas.height).data;
   },
 
-  /** Decode a chip: gray bands, probability steps (of a second model too) and pixel codes. */
+  /** Decode a chip: gray bands, probability steps of each model, and pixel codes. */
   decode(chip) {
     const key = `${chip.image} ${chip.maps}`;
     const found = sarwater.pictures.kept.get(key);
@@ -45,20 +45,21 @@ sarwater.pictures = {
 
   async unpack(chip) {
     const size = chip.width * chip.height;
-    const [image, maps] = await Promise.all([
-      sarwater.pictures.pixels(chip.image),
-      sarwater.pictures.pixels(chip.maps),
-    ]);
-    const bands = chip.bands.map((_, band) => {
-      const gray = new Uint8Array(size);
-      for (let i = 0; i < size; i += 1) gray[i] = image[4 * (band * size + i)];
-      return gray;
-    });
-    const layers = [new Uint8Array(size), new Uint8Array(size), new Uint8Array(size)];
-    for (let i = 0; i < size; i += 1) {
-      for (let layer = 0; layer < 3; layer += 1) layers[layer][i] = maps[4 * i + layer];
-    }
-    return { width: chip.width, height: chip.height, bands, first: layers[0], second: layers[1], codes: layers[2] };
+    const [image, ...maps] = await Promise.all(
+      [chip.image, ...[chip.maps].flat()].map((number) => sarwater.pictures.pixels(number)),
+    );
+    const channel = (pixels, place, start = 0) => {
+      const values = new Uint8Array(size);
+      for (let i = 0; i < size; i += 1) values[i] = pixels[4 * (start + i) + place];
+      return values;
+    };
+    return {
+      width: chip.width,
+      height: chip.height,
+      bands: chip.bands.map((_, band) => channel(image, 0, band * size)),
+      layers: maps.length > 1 ? maps.map((one) => channel(one, 0)) : [channel(maps[0], 0), channel(maps[0], 1)],
+      codes: channel(maps[0], 2),
+    };
   },
 
   /** Stripes of pixels without data, as light as the page's own pictures have them. */
@@ -96,26 +97,36 @@ sarwater.pictures = {
     });
   },
 
+  /** The water of a map whose classes stand in the codes; all else lets through what is below. */
+  mask(picture, classes) {
+    const colors = classes.map((one) => sarwater.pictures.packed(one.color));
+    colors[0] = 0;
+    return sarwater.pictures.paint(picture, (_, code) => {
+      const label = code & sarwater.pictures.UNLABELLED;
+      return label === sarwater.pictures.UNLABELLED ? 0 : colors[label];
+    });
+  },
+
   /** Smallest stored step that is called water at threshold k / 1000. */
   level: (k) => Math.min(249, Math.max(1, Math.round(k / 4))),
 
-  prediction(picture, k, layer = "first") {
+  prediction(picture, k, layer = 0) {
     const level = sarwater.pictures.level(k);
     const { land, water } = sarwater.pictures;
     return sarwater.pictures.paint(picture, (i, code) => {
       if (!(code & sarwater.pictures.VALID)) return null;
-      return picture[layer][i] >= level ? water : land;
+      return picture.layers[layer][i] >= level ? water : land;
     });
   },
 
-  errors(picture, k, layer = "first") {
+  errors(picture, k, layer = 0) {
     const level = sarwater.pictures.level(k);
     const { water, falseWater, missedWater, UNLABELLED, COUNTED } = sarwater.pictures;
     const gray = picture.bands[0];
     return sarwater.pictures.paint(picture, (i, code) => {
       if (!(code & COUNTED)) return null;
       const isWater = (code & UNLABELLED) > 0;
-      const called = picture[layer][i] >= level;
+      const called = picture.layers[layer][i] >= level;
       if (isWater) return called ? water : missedWater;
       if (called) return falseWater;
       const light = Math.round(gray[i] * 0.55 + 115);
@@ -130,7 +141,7 @@ sarwater.pictures = {
     const gray = picture.bands[0];
     return sarwater.pictures.paint(picture, (i, code) => {
       if (!(code & VALID)) return null;
-      const [before, after] = [picture.first[i] >= one, picture.second[i] >= two];
+      const [before, after] = [picture.layers[0][i] >= one, picture.layers[1][i] >= two];
       if (before && after) return water;
       if (after) return falseWater;
       if (before) return missedWater;
@@ -139,10 +150,10 @@ sarwater.pictures = {
     });
   },
 
-  probability(picture, steps, layer = "first") {
+  probability(picture, steps, layer = 0) {
     const ramp = sarwater.pictures.ramp(steps);
     return sarwater.pictures.paint(picture, (i, code) =>
-      code & sarwater.pictures.VALID ? ramp[picture[layer][i]] : null,
+      code & sarwater.pictures.VALID ? ramp[picture.layers[layer][i]] : null,
     );
   },
 
@@ -160,14 +171,21 @@ sarwater.pictures = {
     });
   },
 
-  legend(classes, extra = []) {
+  classLegend(classes) {
+    const items = classes.map((one) =>
+      sarwater.element("li", {}, sarwater.element("span", { class: "swatch", style: `--swatch: ${one.color}` }), one.name),
+    );
+    return sarwater.element("ul", { class: "legend", "aria-label": "Colors" }, ...items);
+  },
+
+  /** What the colors mean; names are of water in both, in the map only, in the truth only. */
+  legend(classes, names = ["found water", "false water", "missed water"]) {
     const entries = [
-      ["found water", "var(--water)"],
-      ["false water", "var(--false-water)"],
-      ["missed water", "var(--missed-water)"],
-      ...classes.map((one) => [`true ${one.name}`, one.color]),
-      ...extra,
-    ];
+      ["water", names[0]],
+      ["false-water", names[1]],
+      ["missed-water", names[2]],
+    ].map(([property, name]) => [name, `var(--${property})`]);
+    entries.push(...classes.map((one) => [`true ${one.name}`, one.color]));
     const items = entries.map(([name, color]) =>
       sarwater.element("li", {}, sarwater.element("span", { class: "swatch", style: `--swatch: ${color}` }), name),
     );

@@ -10,6 +10,7 @@ addEventListener("load", () => {
       script.textContent = document.getElementById("plotly").textContent;
       document.head.append(script);
       sarwater.charts.drawAll(false);
+      performance.mark("ready");
       document.documentElement.dataset.ready = "yes";
     }, 0),
   );
