@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from sarwater.evaluation.bands import read_bands, score_bands, write_bands
 from sarwater.evaluation.files import read_evaluation, write_evaluation
-from sarwater.evaluation.summary import summarize
+from sarwater.evaluation.summary import operating_point, summarize
 from sarwater.report.page import write_page
 from tests.evaluation_cases import random_evaluation
 from tests.report.conftest import Opener
@@ -293,3 +293,18 @@ def test_chips_without_water_have_no_scores_but_a_page(tmp_path: Path, open_page
     assert "px false" in page.locator(".card").first.inner_text()
     page.locator('[data-part="scatter"]').scroll_into_view_if_needed()
     page.wait_for_timeout(200)
+
+
+def test_means_over_chips_follow_the_slider(
+    page_path: Path, evaluated: Path, open_page: Opener
+) -> None:
+    page = open_page(page_path).page
+    move_slider(page, 700)
+    evaluation = read_evaluation(evaluated)
+    point = operating_point(evaluation, 0.7, "", 0, 0)
+    assert text(page, '[data-part="mean"]') == f"{point['per_chip']['f1']['value']:.3f}"
+    alarms = point["false_alarms"]
+    expected = f"{alarms['pixels']:,} px in {alarms['chips_without_water']}"
+    assert text(page, '[data-part="alarms"]') == (
+        expected if alarms["chips_without_water"] else "-"
+    )

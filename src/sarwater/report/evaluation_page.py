@@ -140,10 +140,12 @@ def worst_chips(evaluation: Evaluation, most: int) -> set[str]:
 def _summary(result: Any) -> str:
     data, pixels = result["data"], result["pixels"]
     split = f", split {data['split']}" if data["split"] else ""
+    count = len(data["domains"])
+    domains = data["domains"][0] if count == 1 else f"{count} domains"
     share = f"{pixels['water'] / pixels['counted']:.1%} of them water"
     return (
         f"{result['model']['name']} on {data['manifest'] or 'a manifest'}{split}: {data['chips']} "
-        f"chips of {len(data['domains'])} domains, {pixels['counted']:,} pixels that count, {share}"
+        f"chips of {domains}, {pixels['counted']:,} pixels that count, {share}"
     )
 
 

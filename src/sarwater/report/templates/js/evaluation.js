@@ -43,7 +43,7 @@ sarwater.evaluationChips = ({ data, counts, threshold }) => ({
 });
 
 /** Scores, counts and the rows of the tables. */
-sarwater.evaluationFigures = ({ root, part, data, counts, threshold }) => {
+sarwater.evaluationFigures = ({ root, part, data, counts, threshold, chips }) => {
   const rows = [...part("table").querySelectorAll("tr[data-index]")];
   for (const row of rows) {
     row.querySelector("button").addEventListener("click", () => threshold.set(Number(row.dataset.index)));
@@ -58,9 +58,14 @@ sarwater.evaluationFigures = ({ root, part, data, counts, threshold }) => {
       root.querySelector(`[data-count="${name}"]`).textContent = sarwater.whole(found[name]);
     }
     const [called, water] = [found.tp + found.fp, found.tp + found.fn];
-    part("balance").textContent = water
-      ? `water called: ${sarwater.percent(called / water, 1)} of the labelled area`
-      : "";
+    part("balance").textContent = water ? sarwater.percent(called / water) : "-";
+    const each = data.chips.map((_, number) => chips.describe(number, k));
+    const wet = each.filter((one) => one.f1 !== null);
+    const mean = wet.reduce((sum, one) => sum + one.f1, 0) / wet.length;
+    part("mean").textContent = sarwater.digits(mean);
+    const dry = each.filter((one) => one.share === 0);
+    const alarms = dry.reduce((sum, one) => sum + one.fp, 0);
+    part("alarms").textContent = dry.length ? `${sarwater.whole(alarms)} px in ${dry.length}` : "-";
     for (const row of rows) {
       if (Number(row.dataset.index) === k) row.setAttribute("aria-current", "true");
       else row.removeAttribute("aria-current");

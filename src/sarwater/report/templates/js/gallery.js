@@ -1,6 +1,9 @@
 /* A gallery of chips: cards that are painted while they are in view, sorted and filtered. */
 "use strict";
 
+/** The first cards of a gallery are kept painted: they are what is printed. */
+sarwater.PRINTED = 12;
+
 /**
  * @param panel element that the gallery fills
  * @param options.chips descriptions of the chips
@@ -98,6 +101,8 @@ sarwater.Gallery = class {
       .map(({ number }) => number)
       .sort((one, two) => compare(found[one], found[two], this.chips[one], this.chips[two]) || one - two);
     this.grid.replaceChildren(...this.order.map((number) => this.cards[number].button));
+    this.front = new Set(this.order.slice(0, sarwater.PRINTED).map((number) => this.cards[number]));
+    for (const card of this.front) this.refresh(card);
     this.count.textContent = `${sarwater.whole(this.order.length)} of ${sarwater.whole(this.chips.length)} chips`;
   }
 
@@ -109,9 +114,16 @@ sarwater.Gallery = class {
         this.refresh(card);
       } else {
         this.shown.delete(card);
-        if (card.canvas) card.canvas.width = card.canvas.height = 0; // frees its pixels
+        if (!this.front.has(card)) this.release(card);
       }
     }
+  }
+
+  /** Free the pixels of a card. */
+  release(card) {
+    if (!card.canvas) return;
+    card.canvas.width = card.canvas.height = 0;
+    card.button.classList.remove("painted");
   }
 
   numberOf(button) {
@@ -121,16 +133,19 @@ sarwater.Gallery = class {
 
   /** Write scores and paint pictures of what is in view. */
   update() {
-    for (const card of this.shown) this.refresh(card);
+    for (const card of new Set([...this.shown, ...this.front])) this.refresh(card);
   }
 
   async refresh(card) {
     const { score, line } = this.describe(card.chip);
     card.score.textContent = score;
     card.line.textContent = line;
-    if (!card.canvas) return;
+    if (!card.canvas) {
+      card.button.classList.add("painted");
+      return;
+    }
     const picture = await this.decode(card.chip);
-    if (this.shown.has(card)) this.draw(card, picture);
+    if (this.shown.has(card) || this.front.has(card)) this.draw(card, picture);
   }
 
   decode(chip) {
@@ -145,6 +160,7 @@ sarwater.Gallery = class {
       canvas.width = width;
       canvas.height = chip.height;
     }
+    card.button.classList.add("painted");
     const context = canvas.getContext("2d");
     this.paint(picture, chip).forEach((data, place) => {
       context.putImageData(data, place * (chip.width + gap), 0);

@@ -189,7 +189,7 @@ sarwater.pictures = {
     const items = entries.map(([name, color]) =>
       sarwater.element("li", {}, sarwater.element("span", { class: "swatch", style: `--swatch: ${color}` }), name),
     );
-    items.push(sarwater.element("li", {}, sarwater.element("span", { class: "swatch striped" }), "not counted"));
+    items.push(sarwater.element("li", {}, sarwater.element("span", { class: "swatch striped" }), classes.length ? "not counted" : "no data"));
     return sarwater.element("ul", { class: "legend", "aria-label": "Colors" }, ...items);
   },
 };
