@@ -32,14 +32,17 @@ sarwater.adaptationGallery = (panel, data) => {
   const { pictures } = sarwater;
   const [before, after] = data.thresholds.map((value) => Math.round(value * 1000));
   const difference = (picture) => pictures.difference(picture, before, after);
+  const thresholds = [before, after];
+  const large = (paint) => (picture, figure) => {
+    if (figure === 0) return null; // the image alone
+    return figure === 3 ? difference(picture) : paint(picture, figure - 1);
+  };
   const dialog = new sarwater.ChipDialog({
     chips: data.chips,
+    figures: ["image", "source only", "adapted", "difference"],
     overlays: {
-      difference,
-      "source only": (picture) => pictures.prediction(picture, before, 0),
-      adapted: (picture) => pictures.prediction(picture, after, 1),
-      "probability, source only": (picture) => pictures.probability(picture, data.steps, 0),
-      "probability, adapted": (picture) => pictures.probability(picture, data.steps, 1),
+      maps: large((picture, side) => pictures.prediction(picture, thresholds[side], side)),
+      probability: large((picture, side) => pictures.probability(picture, data.steps, side)),
     },
     facts: (chip) => [["domain", chip.domain], ["valid", sarwater.percent(chip.valid_share)]],
   });

@@ -174,12 +174,16 @@ sarwater.comparisonGallery = ({ part, data, k, listeners }) => {
     pictures.truth(picture, data.classes),
     ...data.runs.map((_, run) => painters[part("view").value](picture, run)),
   ];
+  // The first figure is the image alone.
+  const large = (paint) => (picture, figure) => (figure ? paint(picture, figure - 1) : null);
   const dialog = new sarwater.ChipDialog({
     chips: data.chips,
+    figures: ["image", ...data.runs.map((run) => run.name)],
     overlays: {
-      ...Object.fromEntries(data.runs.map(({ name }, run) => [`errors of ${name}`, (picture) => pictures.errors(picture, k(run), run)])),
-      truth: (picture) => pictures.truth(picture, data.classes),
-      ...Object.fromEntries(data.runs.map(({ name }, run) => [`probability of ${name}`, (picture) => pictures.probability(picture, data.steps, run)])),
+      errors: large(painters.errors),
+      maps: large(painters.prediction),
+      probability: large(painters.probability),
+      truth: large((picture) => pictures.truth(picture, data.classes)),
     },
     facts: (chip) => [
       ...scoresOf(chip).map((one, run) => [`F1 of ${data.runs[run].name}`, one.f1 === null ? `${sarwater.whole(one.fp)} px false` : sarwater.digits(one.f1)]),

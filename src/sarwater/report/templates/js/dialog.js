@@ -3,7 +3,8 @@
 
 /**
  * @param options.threshold of the page; the dialog has its slider too
- * @param options.overlays by name: (picture, chip) -> ImageData
+ * @param options.overlays by name: (picture, view) -> ImageData; view is the place of the figure
+ * @param options.figures names of figures over the color image, in place of a figure a band
  * @param options.facts (chip) -> [[name, text]]
  */
 sarwater.ChipDialog = class {
@@ -96,10 +97,11 @@ sarwater.ChipDialog = class {
     this.draw();
   }
 
-  /** Make a figure a band, and one of them together. */
+  /** Make a figure a band and one of them together, or the figures that were asked for. */
   lay(chip) {
     const make = sarwater.element;
-    const shown = [...chip.bands.map((name, band) => [name, band]), ...(chip.bands.length > 1 ? [["together", null]] : [])];
+    const bands = [...chip.bands.map((name, band) => [name, band]), ...(chip.bands.length > 1 ? [["as color", null]] : [])];
+    const shown = this.figures ? this.figures.map((name) => [name, null]) : bands;
     const views = shown.map(([name, band]) => {
       const base = make("canvas", { width: chip.width, height: chip.height });
       const over = make("canvas", { width: chip.width, height: chip.height });
@@ -108,7 +110,7 @@ sarwater.ChipDialog = class {
       return make(
         "figure",
         {},
-        make("figcaption", {}, band === null ? "as color" : name),
+        make("figcaption", {}, name),
         make("div", { class: "layers" }, base, over),
         ...(values ? [sarwater.histogram(values)] : []),
       );
@@ -134,12 +136,12 @@ sarwater.ChipDialog = class {
     );
     if (!this.picture) return;
     const paint = this.overlays[this.overlay.value];
-    const data = paint ? paint(this.picture, this.chip) : null;
-    for (const canvas of this.views.querySelectorAll("canvas + canvas")) {
+    [...this.views.querySelectorAll("canvas + canvas")].forEach((canvas, view) => {
       const context = canvas.getContext("2d");
+      const data = paint?.(this.picture, view);
       if (data) context.putImageData(data, 0, 0);
       else context.clearRect(0, 0, canvas.width, canvas.height);
-    }
+    });
   }
 };
 
