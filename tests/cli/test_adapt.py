@@ -107,6 +107,7 @@ def test_the_folder_holds_both_models_and_the_comparison(case: Case, scored: Pat
         "adaptation.json",
         "signals.png",
         "disagreement.png",
+        "examples.zip",
     }
     assert names_in(scored) - names_in(case.out) == {
         "evaluation_source_only",

@@ -42,13 +42,20 @@ def decibels(height: int = PATCH, width: int = PATCH) -> AnyArray:
     return values
 
 
-def test_a_scene_becomes_five_files(
+def test_a_scene_becomes_six_files(
     model: Path, scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "maps"
     exact = ("--probability", "float32", "--precision", "float32")
     assert main(["map", str(scene), "--model", str(model), "--out", str(out), *exact]) == 0
-    names = ["item.json", "probability.tif", "quicklook.png", "summary.json", "water.tif"]
+    names = [
+        "item.json",
+        "pictures.zip",
+        "probability.tif",
+        "quicklook.png",
+        "summary.json",
+        "water.tif",
+    ]
     assert sorted(path.name for path in out.iterdir()) == [f"flood_{name}" for name in names]
     image = decibels()
     valid = np.isfinite(image[0])

@@ -11,8 +11,12 @@ def test_three_files(tmp_path: Path) -> None:
     found = compare(
         {"none": random_evaluation(), "[1,8]": random_evaluation(shift=2)}, resamples=20
     )
-    write_comparison(tmp_path, found)
-    assert json.loads((tmp_path / "comparison.json").read_text()) == found
+    folders = {name: tmp_path.parent / name for name in found["runs"]}
+    write_comparison(tmp_path, found, folders)
+    written = json.loads((tmp_path / "comparison.json").read_text())
+    folders_found = [run.pop("folder") for run in written["runs"].values()]
+    assert folders_found == ["../none", "../[1,8]"]
+    assert written == found
     assert (tmp_path / "comparison.txt").read_text() == format_comparison(found) + "\n"
     with (tmp_path / "comparison.csv").open() as file:
         rows = list(csv.DictReader(file))

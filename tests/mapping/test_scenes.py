@@ -455,7 +455,8 @@ def test_the_quick_look_is_drawn_from_the_scene(make_tif: TifMaker, out: Path) -
     file = make_tif("s.tif", image, crs=CRS, bands=BANDS)
     seen: list[Any] = []
 
-    def draw(look: Any, path: Path) -> None:
+    def draw(look: Any, path: Path, layers: Path) -> None:
+        layers.write_text("layers")
         seen.append(look)
         path.write_text("a picture")
 

@@ -41,6 +41,8 @@ def test_the_folder(manifest: Manifest, tmp_path: Path) -> None:
         "counts.npz",
         "domains.png",
         "evaluation.json",
+        "gallery.zip",
+        "intervals.npz",
         "panels_01.png",
         "panels_no_water_01.png",
         "precision_recall.png",

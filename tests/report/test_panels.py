@@ -21,7 +21,7 @@ def observed(name: str, found: int, missed: int, false: int, side: int = 16) -> 
     everywhere = np.full(shape, True)
     chip = Chip(name, "d", ("VV", "VH"), Units.DB, image, everywhere, target, Grid(*shape))
     matrix = confusion_matrix(predicted, target, everywhere, 2)
-    return Observed(chip, predicted, everywhere, matrix)
+    return Observed(chip, predicted, everywhere, matrix, predicted.astype(np.float32))
 
 
 def names(panels: WorstPanels) -> list[list[str]]:

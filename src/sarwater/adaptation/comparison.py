@@ -45,6 +45,8 @@ class Example:
     adapted: ByteArray
     differs: int
     """Pixels whose class differs."""
+    water: tuple[FloatArray, FloatArray]
+    """Probability of water [row, col] of both models, 0 where there is no data."""
 
 
 @dataclass(eq=False)
@@ -70,7 +72,7 @@ class SideBySide:
     """Runs both models over chips, and sums up what can be said without labels."""
 
     def __init__(
-        self, source_only: Side, adapted: Side, bands: int, units: Units, examples: int = 4
+        self, source_only: Side, adapted: Side, bands: int, units: Units, examples: int = 12
     ) -> None:
         """Start without chips; keep the ``examples`` chips whose maps differ most."""
         self._sides = (source_only, adapted)
@@ -81,16 +83,23 @@ class SideBySide:
 
     def add(self, chip: Chip, group: BandStatistics | None = None) -> None:
         """Predict a chip with both models; ``group``: statistics of its domain or scene."""
-        maps = [self._map(chip, group, *both) for both in zip(self._sides, self._sums, strict=True)]
+        found = [
+            self._predict(chip, group, *both) for both in zip(self._sides, self._sums, strict=True)
+        ]
+        maps = [water for _, water in found]
         one, other = (water[chip.valid] for water in maps)
-        found = np.bincount(2 * one.astype(np.int64) + other, minlength=4)
-        self._pixels += found.reshape(2, 2)
+        pairs = np.bincount(2 * one.astype(np.int64) + other, minlength=4)
+        self._pixels += pairs.reshape(2, 2)
         before, after = (np.where(chip.valid, water, IGNORE).astype(np.uint8) for water in maps)
-        self.examples.append(Example(chip, before, after, int((one != other).sum())))
+        differs = int((one != other).sum())
+        self.examples.append(Example(chip, before, after, differs, (found[0][0], found[1][0])))
         self.examples.sort(key=lambda example: -example.differs)
         del self.examples[self._kept :]
 
-    def _map(self, chip: Chip, group: BandStatistics | None, side: Side, sums: _Sums) -> BoolArray:
+    def _predict(
+        self, chip: Chip, group: BandStatistics | None, side: Side, sums: _Sums
+    ) -> tuple[FloatArray, BoolArray]:
+        """Return probability and map of a chip, and count how steady the map is."""
         probability = side.predict(chip.image, chip.valid, group)
         sums.observation.add(chip, probability)
         threshold = np.float32(side.threshold)
@@ -103,7 +112,7 @@ class SideBySide:
             brighter = np.where(chip.valid, brighter, np.float32(0))
             louder = side.predict(brighter, chip.valid, group)
             _count(sums.gain, water, (louder >= threshold) & chip.valid)
-        return water
+        return np.where(chip.valid, probability, np.float32(0)), water
 
     def result(self) -> dict[str, Any]:
         """Return what was found, as plain data.

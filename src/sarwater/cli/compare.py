@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> Result:
         }
         comparison = compare(runs, resamples=args.bootstrap, seed=args.seed)
         write_comparison_charts(comparison, aside)
-        write_comparison(aside, comparison)
+        write_comparison(aside, comparison, dict(zip(names, args.evaluations, strict=True)))
     short = [
         {k: v for k, v in found.items() if k != "curve"} for found in comparison["runs"].values()
     ]

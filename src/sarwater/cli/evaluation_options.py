@@ -40,6 +40,13 @@ def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--panels", type=int, default=24, help="number of worst chips to show, 0 or more"
     )
+    parser.add_argument(
+        "--gallery-size",
+        type=int,
+        default=192,
+        metavar="PX",
+        help="longer side of every chip's pictures for `sarwater report`, at most; 0 for none",
+    )
     add_json(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace the folder")
 
@@ -54,7 +61,13 @@ def check_at_least(args: argparse.Namespace, **least: int) -> None:
 
     wrong = [
         f"--{name.replace('_', '-')} must be {low} or more, found {getattr(args, name)}"
-        for name, low in {"bootstrap": 0, "seed": 0, "panels": 0, **least}.items()
+        for name, low in {
+            "bootstrap": 0,
+            "seed": 0,
+            "panels": 0,
+            "gallery_size": 0,
+            **least,
+        }.items()
         if getattr(args, name) is not None and getattr(args, name) < low
     ]
     if wrong:
@@ -92,6 +105,7 @@ def evaluation_arguments(args: argparse.Namespace) -> dict[str, Any]:
         "resamples": args.bootstrap,
         "seed": args.seed,
         "panels": args.panels,
+        "gallery_size": args.gallery_size,
         "overwrite": args.overwrite,
     }
 

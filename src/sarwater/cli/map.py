@@ -106,8 +106,8 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         help="folder of the outputs: SCENE_water.tif (class, 255 no data), SCENE_probability.tif, "
-        "SCENE_summary.json (areas), SCENE_item.json (STAC) and "
-        "SCENE_quicklook.png; a run that was killed goes on there",
+        "SCENE_summary.json (areas), SCENE_item.json (STAC), SCENE_quicklook.png and "
+        "SCENE_pictures.zip (for `sarwater report`); a run that was killed goes on there",
     )
     parser.add_argument(
         "--probability",
@@ -155,7 +155,7 @@ def run(args: argparse.Namespace) -> Result:
     from sarwater.models.boxed import boxed_model
     from sarwater.models.bundle import load_bundle
     from sarwater.prediction import Predictor
-    from sarwater.report.map_charts import draw_quicklook
+    from sarwater.report.map_charts import draw_map
 
     options = MapOptions(
         args.threshold,
@@ -181,12 +181,12 @@ def run(args: argparse.Namespace) -> Result:
             options,
             workers=1 if args.workers is None else args.workers,
             scheduler=args.scheduler,
-            draw=draw_quicklook,
+            draw=draw_map,
             say=_say,
         )
     else:
         predictor = Predictor(load_bundle(args.model), prediction_options(args, args.overlap))
-        result = map_scenes(sources, predictor, args.out, options, draw=draw_quicklook, say=_say)
+        result = map_scenes(sources, predictor, args.out, options, draw=draw_map, say=_say)
     summaries = list(result.summaries)
     return Result(
         summaries, lambda: _text(summaries, args.out), _failure(result.failures, len(sources))

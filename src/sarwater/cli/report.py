@@ -14,19 +14,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="+",
         metavar="DIR",
-        help="folders of inspect, train, evaluate, compare and map",
+        help="folders of inspect, train, adapt, evaluate, compare and map",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="HTML", help="the page")
+    parser.add_argument(
+        "--chips",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="chips of an evaluation whose pictures the page has, the worst ones; 0 for none",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace the page")
 
 
 def run(args: argparse.Namespace) -> None:
     """Write the page."""
+    from sarwater.errors import ConfigError
     from sarwater.report.page import write_page
 
-    sections = write_page(args.folders, args.out, overwrite=args.overwrite)
+    if args.chips < 0:
+        raise ConfigError(f"--chips must be 0 or more, found {args.chips}")
+    sections = write_page(args.folders, args.out, chips=args.chips, overwrite=args.overwrite)
     for section in sections:
         for name, value in section.facts[: _SHOWN.get(section.kind, 0)]:
-            print(f"{section.title}: {name}: {value}")
-    pictures = sum(len(section.pictures) for section in sections)
-    print(f"{args.out}: {len(sections)} results, {pictures} pictures; open it in a browser")
+            print(f"{section.kind.capitalize()}: {section.title}: {name}: {value}")
+    size = args.out.stat().st_size / 1e6
+    print(f"{args.out}: {len(sections)} results, {size:.1f} MB; open it in a browser")

@@ -120,6 +120,8 @@ class Observed:
     """Class indices [row, col]."""
     counted: BoolArray
     confusion: IntArray
+    water: FloatArray
+    """Probability of water [row, col], 0 where the image has no data."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,9 +183,10 @@ def evaluate(
         probability = _predict(predictor, chip, group(record), len(model.classes))
         predicted = classify(probability, used)
         matrix = confusion_matrix(predicted, target, counted, len(model.classes))
-        counts = count(water_probability(probability), target != 0, counted)
+        water = water_probability(probability)
+        counts = count(water, target != 0, counted)
         kept.append(_Measured(pixels, counts, matrix))
-        watch(Observed(chip, predicted, counted, matrix))
+        watch(Observed(chip, predicted, counted, matrix, water))
     _check_counted(kept, left_out, _place(manifest, split), allow_dry=allow_dry)
     return Evaluation(
         model=model,

@@ -1,5 +1,6 @@
 """The folder of a comparison, and its tables as text."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,31 @@ _TITLES = {"own": "own threshold", "half": "at .5", "best": "best here (optimist
 _SHORT = {"precision": "P", "recall": "R", "f1": "F1", "iou": "IoU"}
 
 
-def write_comparison(folder: Path, comparison: Mapping[str, Any]) -> None:
-    """Write ``comparison.json``, ``comparison.csv`` and ``comparison.txt`` into a folder."""
-    write_json(folder / "comparison.json", dict(comparison))
+def write_comparison(
+    folder: Path, comparison: Mapping[str, Any], evaluations: Mapping[str, Path]
+) -> None:
+    """Write ``comparison.json``, ``comparison.csv`` and ``comparison.txt`` into a folder.
+
+    Args:
+        folder: where to write; it may be renamed later, but stays in its parent.
+        comparison: what was found.
+        evaluations: folder of each run, noted relative to ``folder``: a report shows chips from
+            there, also after all of it was moved together.
+    """
+    runs = {
+        name: {**run, "folder": _relative(evaluations[name], folder)}
+        for name, run in comparison["runs"].items()
+    }
+    write_json(folder / "comparison.json", {**comparison, "runs": runs})
     write_text(folder / "comparison.csv", csv_text(comparison_rows(comparison)))
     write_text(folder / "comparison.txt", format_comparison(comparison) + "\n")
+
+
+def _relative(path: Path, folder: Path) -> str:
+    try:
+        return os.path.relpath(path.resolve(), folder.resolve())
+    except ValueError:  # another drive
+        return str(path.resolve())
 
 
 def format_comparison(comparison: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ evaluation.json  all scores, rules and the curve
 table.txt        precision, recall, F1 and IoU at .1 ... .8, as it is printed
 chips.csv        a row a chip
 counts.npz       the histograms of each chip; everything can be computed anew from them
+intervals.npz    bootstrap intervals at the thresholds .01 ... .99, of all chips and each domain
 ============== ==================================================================================
 """
 

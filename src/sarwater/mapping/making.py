@@ -39,8 +39,8 @@ _BETWEEN_NOTES = 10.0
 _REPLAYED = 512
 """Rows that are read at once of what was mapped before."""
 
-Draw = Callable[[Thumbnail, Path], None]
-"""Draws a thumbnail into a file."""
+Draw = Callable[[Thumbnail, Path, Path], None]
+"""Draws a thumbnail into two files: the quick-look, and the layers of a report."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class SceneMap:
         with ThreadPoolExecutor() as pool, step("writing files", None):
             list(pool.map(lambda kind: write_cog(rows[kind], made[kind], layers[kind]), layers))
         if draw is not None:
-            draw(look, made["quicklook"])
+            draw(look, made["quicklook"], made["pictures"])
         there = {kind: path for kind, path in made.items() if path.exists()}
         seconds = round(time.perf_counter() - begin, 3)
         summary = self._summary(tally) | {"seconds": seconds}

@@ -18,7 +18,7 @@ from sarwater.types import IGNORE, AnyArray, ByteArray, FloatArray, Grid, Units
 STEPS = 250
 """A probability of 1 as it is stored in a byte; one of 0 is 0, no data 255."""
 
-_THUMBNAIL = 1024
+_THUMBNAIL = 2048
 """Pixels of a thumbnail's longer side, at most."""
 
 _SUFFIXES = {
@@ -26,6 +26,7 @@ _SUFFIXES = {
     "probability": "_probability.tif",
     "polygons": "_water.{}",
     "quicklook": "_quicklook.png",
+    "pictures": "_pictures.zip",
     "item": "_item.json",
     "summary": "_summary.json",
 }

@@ -78,7 +78,8 @@ def map_scene(
     """Map one scene of any size; memory follows its width, not its height.
 
     Writes ``<title>_water.tif`` and ``<title>_probability.tif`` (cloud-optimized GeoTIFFs),
-    ``<title>_summary.json`` and, with ``draw``, ``<title>_quicklook.png``: all of them, or none.
+    ``<title>_summary.json`` and, with ``draw``, ``<title>_quicklook.png`` and
+    ``<title>_pictures.zip``: all of them, or none.
     A call that was killed leaves its work aside, and the same call goes on there.
 
     Args:
@@ -86,7 +87,7 @@ def map_scene(
         predictor: the model.
         out: folder of the outputs.
         options: threshold and overwriting.
-        draw: draws the quick-look.
+        draw: draws the quick-look and the layers of a report.
         say: is told what was converted or looks odd.
 
     Returns:

@@ -25,6 +25,7 @@ _MEDIA = {
     ".gpkg": pystac.MediaType.GEOPACKAGE,
     ".fgb": pystac.MediaType.FLATGEOBUF,
     ".parquet": pystac.MediaType.PARQUET,
+    ".zip": "application/zip",
 }
 
 _ROLES = {
@@ -32,6 +33,7 @@ _ROLES = {
     "probability": ["data"],
     "polygons": ["data"],
     "quicklook": ["thumbnail"],
+    "pictures": ["overview"],
     "summary": ["metadata"],
 }
 

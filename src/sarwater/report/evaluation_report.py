@@ -1,16 +1,19 @@
 """An evaluation from the model to its folder: scores, tables, charts and panels."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from sarwater.datasets.manifest import Manifest
-from sarwater.evaluation.chips import MissingRadar, ModelIdentity, Predicts, evaluate
+from sarwater.evaluation.bands import score_bands, write_bands
+from sarwater.evaluation.chips import MissingRadar, ModelIdentity, Observed, Predicts, evaluate
 from sarwater.evaluation.files import write_evaluation
 from sarwater.evaluation.summary import summarize
 from sarwater.files import atomic_folder
 from sarwater.normalize import Normalizer
 from sarwater.progress import step
 from sarwater.report.evaluation_charts import write_charts
+from sarwater.report.gallery import GALLERY, RULE, SIZE, GalleryWriter
 from sarwater.report.panels import WorstPanels
 
 
@@ -28,6 +31,7 @@ def evaluate_to_folder(
     resamples: int = 1000,
     seed: int = 0,
     panels: int = 24,
+    gallery_size: int = SIZE,
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Evaluate a model and write the folder of the result, whole or not at all.
@@ -44,7 +48,9 @@ def evaluate_to_folder(
         allow_dry: go on without water.
         resamples: of the bootstrap; 0 leaves the intervals out.
         seed: of the bootstrap.
-        panels: how many chips to show, the worst ones.
+        panels: how many chips to show on pages, the worst ones.
+        gallery_size: pixels of the longer side of every chip's pictures in the gallery, at most;
+            0 leaves the gallery out.
         overwrite: replace what is at ``out``.
 
     Returns:
@@ -54,8 +60,17 @@ def evaluate_to_folder(
         DataError: the data do not fit the model or the task.
         OutputExistsError: ``out`` has content and ``overwrite`` is false.
     """
-    with atomic_folder(out, overwrite=overwrite) as aside:
-        worst = WorstPanels(panels, model.classes)
+    worst = WorstPanels(panels, model.classes)
+    with (
+        atomic_folder(out, overwrite=overwrite) as aside,
+        GalleryWriter(aside / GALLERY, gallery_size) if gallery_size else nullcontext() as gallery,
+    ):
+
+        def watch(observed: Observed) -> None:
+            worst.add(observed)
+            if gallery is not None:
+                gallery.add(observed.chip, observed.counted, observed.water)
+
         evaluation = evaluate(
             predictor,
             manifest,
@@ -65,7 +80,7 @@ def evaluate_to_folder(
             threshold=threshold,
             allow_dry=allow_dry,
             normalizer=normalizer,
-            watch=worst.add,
+            watch=watch,
         )
         with step("intervals and pictures", None):
             summary = summarize(evaluation, resamples=resamples, seed=seed)
@@ -75,6 +90,10 @@ def evaluate_to_folder(
                 "panels": pages,
                 "panels_limit": panels,
                 "panels_order": worst.order,
+                "gallery": GALLERY if gallery else None,
+                "gallery_size": gallery_size,
+                "gallery_rule": RULE,
             }
         write_evaluation(aside, evaluation, summary)
+        write_bands(aside, score_bands(evaluation, resamples=resamples, seed=seed))
     return summary

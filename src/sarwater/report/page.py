@@ -1,52 +1,87 @@
 """One self-contained HTML page from result folders; reads results only, computes nothing anew."""
 
-import base64
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from sarwater import __version__
 from sarwater.errors import DataError
 from sarwater.files import write_text
-from sarwater.raster import short_crs
+from sarwater.report.adaptation_page import adaptation_section
+from sarwater.report.comparison_page import comparison_section
+from sarwater.report.data_page import data_section
+from sarwater.report.evaluation_page import evaluation_section
+from sarwater.report.images import FALSE_NEGATIVE, FALSE_POSITIVE, LAND, OTHER_WATER, WATER
+from sarwater.report.map_page import map_section
+from sarwater.report.section import MOST_CHIPS, BlobStore, Section
+from sarwater.report.training_page import training_section
+
+_STYLES = (
+    "base.css",
+    "layout.css",
+    "parts.css",
+    "evaluation.css",
+    "dialog.css",
+    "map.css",
+    "print.css",
+)
+_SCRIPTS = (
+    "core.js",
+    "charts.js",
+    "tables.js",
+    "counts.js",
+    "threshold.js",
+    "pictures.js",
+    "gallery.js",
+    "dialog.js",
+    "evaluation.js",
+    "evaluation_charts.js",
+    "hardness.js",
+    "comparison.js",
+    "data.js",
+    "training.js",
+    "adaptation.js",
+    "map.js",
+    "start.js",
+)
+_PALETTE = {
+    "land": LAND,
+    "water": WATER,
+    "false-water": FALSE_POSITIVE,
+    "missed-water": FALSE_NEGATIVE,
+    "other-water": OTHER_WATER,
+}
+
+Reader = Callable[[Path, Any, BlobStore], Section]
+"""From a result file, its content and the store of blobs to a section."""
+
+_READERS: dict[str, Reader] = {
+    "inspection.json": data_section,
+    "train.json": training_section,
+    "adaptation.json": adaptation_section,
+    "evaluation.json": evaluation_section,
+    "comparison.json": comparison_section,
+    # What lies within the folder of an adaptation.
+    "adapted/train.json": training_section,
+    "comparison/comparison.json": comparison_section,
+    "*_summary.json": map_section,
+}
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A PNG with a title."""
-
-    title: str
-    path: Path
-
-    @property
-    def source(self) -> str:
-        """The picture itself, as the address of an ``img`` element."""
-        return "data:image/png;base64," + base64.b64encode(self.path.read_bytes()).decode()
-
-
-@dataclass(frozen=True)
-class Section:
-    """What the page shows of one result."""
-
-    kind: str
-    title: str
-    facts: Sequence[tuple[str, str]] = ()
-    header: Sequence[str] = ()
-    rows: Sequence[Sequence[str]] = ()
-    remarks: Sequence[str] = ()
-    pictures: Sequence[Picture] = field(default=())
-
-
-def write_page(folders: Sequence[Path], out: Path, *, overwrite: bool = False) -> list[Section]:
+def write_page(
+    folders: Sequence[Path], out: Path, *, chips: int = MOST_CHIPS, overwrite: bool = False
+) -> list[Section]:
     """Write a page with a section for each result that lies in the folders.
 
     Args:
         folders: of ``inspect``, ``train``, ``adapt``, ``evaluate``, ``compare`` and ``map``.
         out: the page.
+        chips: of how many chips of an evaluation the page has pictures, the worst ones.
         overwrite: replace it.
 
     Returns:
@@ -56,7 +91,18 @@ def write_page(folders: Sequence[Path], out: Path, *, overwrite: bool = False) -
         DataError: a folder holds no result, or one that cannot be read.
         OutputExistsError: the page exists and ``overwrite`` is false.
     """
-    sections = [section for folder in folders for section in _sections(folder)]
+    store = BlobStore(chips)
+    found = [section for folder in folders for section in _sections(folder, store)]
+    sections = [
+        replace(section, id=f"{section.kind}-{number}") for number, section in enumerate(found, 1)
+    ]
+    write_text(out, _render(sections, store), overwrite=overwrite)
+    return sections
+
+
+def _render(sections: Sequence[Section], store: BlobStore) -> str:
+    from plotly.offline import get_plotlyjs
+
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("sarwater.report"),
         autoescape=True,
@@ -64,17 +110,46 @@ def write_page(folders: Sequence[Path], out: Path, *, overwrite: bool = False) -
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page = environment.get_template("page.html").render(sections=sections, version=__version__)
-    write_text(out, page, overwrite=overwrite)
-    return sections
+    environment.globals["asset"] = lambda name: Markup(_source(environment, name))
+    environment.globals["json"] = json_for_script
+    environment.filters["three"] = lambda value: "-" if value is None else f"{value:.3f}"
+    return environment.get_template("page.html").render(
+        sections=sections,
+        store=store,
+        styles=_STYLES,
+        scripts=_SCRIPTS,
+        palette=_PALETTE,
+        plotly=Markup(get_plotlyjs()),
+        title=sections[0].title if len(sections) == 1 else f"{len(sections)} results",
+        version=__version__,
+    )
 
 
-def _sections(folder: Path) -> list[Section]:
-    found = [
-        _read(path, reader)
-        for pattern, reader in _READERS.items()
-        for path in sorted(folder.glob(pattern))
-    ]
+def json_for_script(value: Any) -> Markup:
+    """Set plain data as JSON that can stand within a script element, whatever names are in it.
+
+    >>> json_for_script({"name": "</script><!--"})
+    Markup('{"name":"\\\\u003c/script\\\\u003e\\\\u003c!--"}')
+    """
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
+
+
+def _source(environment: jinja2.Environment, name: str) -> str:
+    assert environment.loader is not None
+    return environment.loader.get_source(environment, name)[0]
+
+
+def _sections(folder: Path, store: BlobStore) -> list[Section]:
+    found = []
+    for pattern, reader in _READERS.items():
+        for path in sorted(folder.glob(pattern)):
+            section = _read(path, reader, store)
+            if path.parent != folder:
+                section = replace(section, title=f"{folder.name}: {section.title}")
+            found.append(section)
     if not found:
         raise DataError(
             f"{folder} holds no result: expected a folder of `sarwater inspect`, `train`, "
@@ -83,162 +158,13 @@ def _sections(folder: Path) -> list[Section]:
     return found
 
 
-def _read(path: Path, reader: Callable[[Path, Any], Section]) -> Section:
+def _read(path: Path, reader: Reader, store: BlobStore) -> Section:
     try:
-        return reader(path, json.loads(path.read_text(encoding="utf-8")))
+        return reader(path, json.loads(path.read_text(encoding="utf-8")), store)
     # Whatever is in the file: ValueError is also that of JSON and of UTF-8.
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        if isinstance(error, DataError):  # it says itself what is wrong with which file
+            raise
         raise DataError(
             f"{path} cannot be read as a result ({type(error).__name__}: {error}); make it anew"
         ) from error
-
-
-def _data(path: Path, result: Any) -> Section:
-    ratios = result["ratio_bins"]
-    rows = [
-        (name, *map(str, counts))
-        for group in ("by_split", "by_domain")
-        for name, counts in ratios[group].items()
-    ]
-    return Section(
-        "data",
-        f"Data: {path.parent.name}",
-        header=("non-water : water", *ratios["bins"]),
-        rows=[*rows, ("all", *map(str, ratios["total"]))],
-        remarks=[f"{one['severity']}: {one['message']}" for one in result["findings"]],
-        pictures=_pictures(path.parent),
-    )
-
-
-def _training(path: Path, result: Any) -> Section:
-    found = result["validation"]
-    return Section(
-        "training",
-        f"Training: {path.parent.name}",
-        facts=[
-            ("best epoch", f"{result['best_epoch']} of {result['epochs']}"),
-            ("validation F1", _three(found["f1"])),
-            ("validation IoU", _three(found["iou"])),
-            ("threshold", _three(found["threshold"])),
-            ("F1 at .5", _three(found["f1_at_half"])),
-            ("time", f"{result['seconds']:.0f} s on {result['device']}"),
-        ],
-        pictures=_pictures(path.parent),
-    )
-
-
-def _evaluation(path: Path, result: Any) -> Section:
-    facts = []
-    titles = {"chosen": "model's threshold", "half": "at .5", "best": "best here (optimistic)"}
-    for name, point in result["operating_points"].items():
-        pooled = point["pooled"]
-        scores = ", ".join(
-            f"{label} {_three(pooled[key]['value'])}"
-            for key, label in (
-                ("precision", "precision"),
-                ("recall", "recall"),
-                ("f1", "F1"),
-                ("iou", "IoU"),
-            )
-        )
-        facts.append((f"{titles.get(name, name)} ({point['threshold']:.3f})", scores))
-    columns = ("threshold", "precision", "recall", "f1", "iou")
-    return Section(
-        "evaluation",
-        f"Evaluation: {path.parent.name}",
-        facts=facts,
-        header=("threshold", "precision", "recall", "F1", "IoU"),
-        rows=[[_three(row[name]) for name in columns] for row in result["table"]],
-        remarks=[f"counted: {result['rules']['counted']}"],
-        pictures=_pictures(path.parent),
-    )
-
-
-def _comparison(path: Path, _: Any) -> Section:
-    return Section("comparison", f"Comparison: {path.parent.name}", pictures=_pictures(path.parent))
-
-
-def _adaptation(path: Path, result: Any) -> Section:
-    columns = ("threshold", "water_share", "entropy", "agreement_flips", "agreement_gain")
-    names = ("source_only", "adapted")
-    scores = result.get("scores") or {}
-    facts = [
-        ("methods", ", ".join(result["methods"])),
-        ("threshold of the adapted model", result["criterion"]),
-        ("pixels whose class differs", f"{result['disagreement']:.1%}"),
-        ("overlap of the two maps' water", _three(result["overlap"])),
-    ]
-    for name in (*names, "oracle"):
-        if name in scores:
-            found = scores[name]
-            facts.append(
-                (
-                    f"{name.replace('_', ' ')}, scored",
-                    f"F1 {_three(found['f1'])}, IoU "
-                    f"{_three(found['iou'])} at {found['threshold']:.3f}",
-                )
-            )
-    if scores.get("gap_recovered") is not None:
-        facts.append(("recovered of the gap to the oracle", f"{scores['gap_recovered']:.0%}"))
-    if "recommended" in result:  # reports of earlier versions have none
-        facts.append(("recommended model", result["recommended"].replace("_", " ")))
-    return Section(
-        "adaptation",
-        f"Adaptation: {path.parent.name}",
-        facts=facts,
-        header=("on the target, without labels", *(name.replace("_", " ") for name in columns)),
-        rows=[
-            [name.replace("_", " "), *(_three(result[name][column]) for column in columns)]
-            for name in names
-        ],
-        remarks=[f"adapting looks harmful: {warning}" for warning in result["warnings"]],
-        pictures=_pictures(path.parent),
-    )
-
-
-def _map(path: Path, result: Any) -> Section:
-    name = path.name.removesuffix("_summary.json")
-    if isinstance(result.get("crs"), str):
-        result = {**result, "crs": short_crs(result["crs"])}
-    return Section(
-        "map",
-        f"Map: {name}",
-        facts=[(key.replace("_", " "), _fact(value)) for key, value in _flat(result)],
-        pictures=[Picture(name, one) for one in path.parent.glob(f"{name}_quicklook.png")],
-    )
-
-
-_READERS: dict[str, Callable[[Path, Any], Section]] = {
-    "inspection.json": _data,
-    "train.json": _training,
-    "adaptation.json": _adaptation,
-    "evaluation.json": _evaluation,
-    "comparison.json": _comparison,
-    "*_summary.json": _map,
-}
-
-
-def _pictures(folder: Path) -> list[Picture]:
-    return [
-        Picture(path.stem.replace("_", " "), path)
-        for path in sorted(folder.glob("*.png"))
-        if path.is_file()
-    ]
-
-
-def _flat(result: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    pairs: list[tuple[str, Any]] = []
-    for key, value in result.items():
-        if isinstance(value, Mapping):
-            pairs += _flat(value, f"{prefix}{key} ")
-        elif isinstance(value, str | int | float) or value is None:
-            pairs.append((prefix + key, value))
-    return pairs
-
-
-def _fact(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else "-" if value is None else str(value)
-
-
-def _three(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"

@@ -22,6 +22,7 @@ from sarwater.models.bundle import Bundle, load_bundle
 from sarwater.progress import track
 from sarwater.ranks import is_first_process
 from sarwater.report.adaptation_charts import draw_examples, draw_signals
+from sarwater.report.gallery import EXAMPLES, write_examples
 from sarwater.training.adapter import Adapter, require_teacher
 from sarwater.training.folder import RunFolder
 from sarwater.training.matching import shift_of
@@ -29,6 +30,9 @@ from sarwater.training.run import Run
 from sarwater.training.start import finished_run, resumed_run, with_network
 from sarwater.training.target import check_target
 from sarwater.training.validation import ChipPredictor
+
+_DRAWN = 4
+"""Chips on the picture of where the maps differ; the gallery of a report has all that are kept."""
 
 
 @dataclass(frozen=True)
@@ -223,7 +227,8 @@ def _compare(run: Run, adapter: Adapter, folder: AdaptFolder) -> dict[str, Any]:
         **_scores_so_far(folder, hashes),
     }
     draw_signals(found, folder.path / "signals.png")
-    draw_examples(both.examples, folder.path / "disagreement.png")
+    draw_examples(both.examples[:_DRAWN], folder.path / "disagreement.png")
+    write_examples(both.examples, folder.path / EXAMPLES)
     write_json(folder.report, found, overwrite=True)
     return found
 

@@ -71,7 +71,7 @@ def score_sides(
         evaluations[name] = read_evaluation(where)
     comparison = compare(evaluations)
     with atomic_folder(out / "comparison", overwrite=True) as aside:
-        write_comparison(aside, comparison)
+        write_comparison(aside, comparison, {name: out / f"evaluation_{name}" for name in models})
         write_comparison_charts(comparison, aside)
     scores["gap_recovered"] = gap_recovered(scores) if oracle is not None else None
     found = {**json.loads(folder.report.read_text(encoding="utf-8")), "scores": scores}
