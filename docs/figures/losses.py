@@ -27,20 +27,17 @@ Values = NDArray[np.float64]
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-def image(parts: list[tuple[float, float, int]]) -> tuple[Tensor, Tensor]:
+def image(parts: list[tuple[float, float, int]], pixels: int = 1000) -> tuple[Tensor, Tensor]:
     """Make logits and target of an image.
 
     Args:
         parts: probability of water, share of the image, and class (1 water) of each of its parts.
+        pixels: of the image.
     """
-    pixels = 100_000
     counts = [round(share * pixels) for _, share, _ in parts]
-    water = torch.cat(
-        [torch.full((n,), p, dtype=torch.float64) for n, (p, _, _) in zip(counts, parts, strict=True)]
-    )
-    target = torch.cat(
-        [torch.full((n,), c, dtype=torch.uint8) for n, (_, _, c) in zip(counts, parts, strict=True)]
-    )
+    repeats = torch.tensor(counts)
+    water = torch.tensor([p for p, _, _ in parts], dtype=torch.float64).repeat_interleave(repeats)
+    target = torch.tensor([c for _, _, c in parts], dtype=torch.uint8).repeat_interleave(repeats)
     odds = torch.special.logit(water, eps=1e-12)
     logits = torch.stack([torch.zeros_like(odds), odds])[None, :, None, :]
     return logits, target[None, None, :]
@@ -52,7 +49,7 @@ def pixel_losses(figure: Figure) -> None:
     shares = np.linspace(0.01, 1, 200)
 
     def curve(loss: Loss, water: int) -> Values:
-        found = [loss(*image([(p if water else 1 - p, 1, water)])) for p in shares]
+        found = [loss(*image([(p if water else 1 - p, 1, water)], 1)) for p in shares]
         return np.array([float(one) for one in found])
 
     focal = [
@@ -62,7 +59,11 @@ def pixel_losses(figure: Figure) -> None:
         loss: Loss = lambda x, t, g=gamma: functional.focal(x, t, gamma=g)  # noqa: E731
         line(left, shares, curve(loss, 1), name, index)
     for index, (name, alpha, water) in enumerate(
-        [("water, alpha .75", 0.75, 1), ("any pixel, alpha .5", 0.5, 1), ("land, alpha .75", 0.75, 0)]
+        [
+            ("water, alpha .75", 0.75, 1),
+            ("any pixel, alpha .5", 0.5, 1),
+            ("land, alpha .75", 0.75, 0),
+        ]
     ):
         loss = lambda x, t, a=alpha: functional.balanced_cross_entropy(x, t, alpha=a)  # noqa: E731
         line(right, shares, curve(loss, water), name, index)
@@ -85,8 +86,12 @@ def region_losses(figure: Figure) -> None:
     left, right = figure.subplots(1, 2, sharey=True)
     shares = np.linspace(0, 1, 41)
     for index, (name, loss) in enumerate(REGION.items()):
-        false = [loss(*image([(1, 0.1, 1), (1, 0.1 * e, 0), (0, 0.9 - 0.1 * e, 0)])) for e in shares]
-        missed = [loss(*image([(1, 0.1 * (1 - e), 1), (0, 0.1 * e, 1), (0, 0.9, 0)])) for e in shares]
+        false = [
+            loss(*image([(1, 0.1, 1), (1, 0.1 * e, 0), (0, 0.9 - 0.1 * e, 0)])) for e in shares
+        ]
+        missed = [
+            loss(*image([(1, 0.1 * (1 - e), 1), (0, 0.1 * e, 1), (0, 0.9, 0)])) for e in shares
+        ]
         line(left, shares, np.array([float(one) for one in false]), name, index)
         line(right, shares, np.array([float(one) for one in missed]), name, index)
     finish(left, "False water", "false water, of the true water's area", "loss")
@@ -103,7 +108,7 @@ def focal_tversky(figure: Figure) -> None:
         losses = []
         for index in indices:  # all land is right, so that TP = p and FN = 1 - p of the water
             p = 0.3 * index / (1 - 0.7 * index)
-            x, t = image([(p, 0.5, 1), (0, 0.5, 0)])
+            x, t = image([(p, 0.5, 1), (0, 0.5, 0)], 2)
             losses.append(float(functional.focal_tversky(x, t, gamma=gamma)))
         name = {1.0: "1 (Tversky)", 4 / 3: "4/3"}.get(gamma, f"{gamma:g}")
         line(axes, indices, np.array(losses), f"gamma {name}", number)
@@ -118,7 +123,7 @@ def rare_water(figure: Figure) -> None:
     places = np.where(shares > 0, shares, 3e-6)
 
     def norm(loss: Loss, share: float) -> float:
-        logits, target = image([(0.5, share, 1), (0.5, 1 - share, 0)])
+        logits, target = image([(0.5, share, 1), (0.5, 1 - share, 0)], 100_000)
         (gradient,) = torch.autograd.grad(loss(logits.requires_grad_(), target), logits)
         return float(gradient.norm())
 
@@ -135,7 +140,9 @@ def rare_water(figure: Figure) -> None:
     axes.set_xscale("log")
     axes.set_xticks([3e-6, 1e-5, 1e-4, 1e-3, 1e-2], ["none", ".001 %", ".01 %", ".1 %", "1 %"])
     axes.minorticks_off()
-    finish(axes, "A batch with hardly any water", "water, of all pixels", "gradient, 1 at 1 % of water")
+    finish(
+        axes, "A batch with hardly any water", "water, of all pixels", "gradient, 1 at 1 % of water"
+    )
     axes.set_ylim(0, 1.8)
 
 

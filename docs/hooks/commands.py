@@ -30,7 +30,7 @@ def page(parser: argparse.ArgumentParser) -> str:
     for name, command in _commands(parser).items():
         lines += ["", f"## {name}", "", command.description or "", "", _usage(command)]
         for group in command._action_groups:
-            lines += _group(group, command)
+            lines += _group(group)
     return "\n".join(lines) + "\n"
 
 
@@ -53,8 +53,8 @@ def _usage(command: argparse.ArgumentParser) -> str:
     return f"```text\n{' '.join(parts)} [options]\n```"
 
 
-def _group(group: Any, command: argparse.ArgumentParser) -> list[str]:
-    rows = [_row(action, command) for action in group._group_actions if action.dest != "help"]
+def _group(group: Any) -> list[str]:
+    rows = [_row(action) for action in group._group_actions if action.dest != "help"]
     if not rows:
         return []
     title = {"positional arguments": "arguments"}.get(group.title, group.title)
@@ -62,14 +62,14 @@ def _group(group: Any, command: argparse.ArgumentParser) -> list[str]:
     return ["", head, "", "| | |", "|---|---|", *rows]
 
 
-def _row(action: argparse.Action, command: argparse.ArgumentParser) -> str:
+def _row(action: argparse.Action) -> str:
     names = action.option_strings or [_value(action)]
     value = f" {_value(action)}" if action.option_strings and action.nargs != 0 else ""
     text = (action.help or "").replace("%%", "%")
     shown = action.default not in (None, "", [], False, argparse.SUPPRESS)
     if shown and "(default:" not in text and action.option_strings:
         text += f" (default: {action.default})"
-    names_shown = ", ".join(f"`{name}{value}`" for name in names)
+    names_shown = "<br>".join(f"`{name}{value}`" for name in names)
     return f"| {names_shown} | {_cell(text)} |"
 
 

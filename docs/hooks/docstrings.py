@@ -1,4 +1,4 @@
-"""Doctests in docstrings become code blocks in the reference; in Markdown ``>>>`` is a quotation."""
+"""Doctests become code blocks in the reference; in Markdown ``>>>`` is a quotation."""
 
 import re
 from typing import Any

@@ -27,6 +27,8 @@ FUNCTIONS = ("ln", "log", "max", "min", "exp", "logit")
 """Names that are set upright."""
 
 _SUM = "<mo>∑</mo>"
+"""Its limits stand below and above it."""
+_SCRIPTS = ("msubsup", "msub", "msup")
 _TOKEN = re.compile(r"\\text\{([^}]*)\}|\\([a-zA-Z]+)|(\d*\.\d+|\d+)|([a-zA-Z])|(\S)")
 _BLOCK = re.compile(r"^```math\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"\$`([^`]+)`\$")
@@ -80,11 +82,8 @@ def _with_scripts(tokens: list[re.Match[str]], tex: str) -> str:
         scripts[sign] = _one(tokens, tex)
     if not scripts:
         return base
-    if base == _SUM:  # limits stand below and above
-        kinds = ("munderover", "munder", "mover")
-    else:
-        kinds = ("msubsup", "msub", "msup")
-    kind = kinds[0] if len(scripts) == 2 else kinds[1 if "_" in scripts else 2]
+    both, below, above = ("munderover", "munder", "mover") if base == _SUM else _SCRIPTS
+    kind = both if len(scripts) == 2 else below if "_" in scripts else above
     return f"<{kind}>{base}{scripts.get('_', '')}{scripts.get('^', '')}</{kind}>"
 
 
