@@ -1,9 +1,9 @@
-# make setup: an environment in .venv      make test: all checks      make demo: the main job, once
+# make setup: an environment in .venv    make test: all checks    make demo: the main job, once    make docs: the site
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: setup test demo format clean
+.PHONY: setup test demo docs format clean
 
 setup: .venv/.installed
 
@@ -22,6 +22,10 @@ test: setup
 
 demo: setup
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh experiments/demo.sh $(DEMO)
+
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "open build/site/index.html"
 
 format: setup
 	$(BIN)/ruff check --fix .
