@@ -3,7 +3,7 @@
 A row is one run: ``pair``, ``method``, ``seed`` and what benchmarks/adaptation_scores.py measured.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,7 +47,7 @@ SIGNALS = {
 """Label-free signals, and whether more (1) or less (-1) of them should mean a better model."""
 
 
-def summarize(rows: list[Row], best: str) -> dict[str, Any]:
+def summarize(rows: list[Row], best: Sequence[str]) -> dict[str, Any]:
     """Return what each method reaches on each pair, and the share of the gap that it recovers.
 
     Source-only and oracle count at the thresholds chosen on their own validation chips, all others
@@ -57,7 +57,7 @@ def summarize(rows: list[Row], best: str) -> dict[str, Any]:
 
     Args:
         rows: the runs.
-        best: the method that is put forward.
+        best: the methods that are put forward; on a pair the first one that was measured there.
     """
     pairs: dict[str, Any] = {}
     for name in dict.fromkeys(row["pair"] for row in rows):
@@ -78,17 +78,19 @@ def summarize(rows: list[Row], best: str) -> dict[str, Any]:
             "signals": _signals([row for row in of_pair if row["method"] != RECOMMENDED]),
         }
     hours = sum(row["seconds"] for row in rows) / 3600
-    known = {"best": best, "runs": len(rows), "hours": round(hours, 1)}
+    known = {"best": list(best), "runs": len(rows), "hours": round(hours, 1)}
     return {**known, "pairs": pairs, "tversky": _tversky(rows)}
 
 
-def _recommended(rows: list[Row], best: str) -> Iterator[Row]:
+def _recommended(rows: list[Row], best: Sequence[str]) -> Iterator[Row]:
     """Yield for each seed the row of the model that would be taken."""
+    there = {row["method"] for row in rows}
+    taken_method = next((name for name in best if name in there), best[-1])
 
     def steadiness(row: Row) -> float:
         return sum(row["signals"][f"agreement_{name}"] for name in ("flip", "gain"))
 
-    for row in _runs(rows, best):
+    for row in _runs(rows, taken_method):
         for plain in _runs(rows, SOURCE_ONLY):
             if plain["seed"] == row["seed"]:
                 taken = row
@@ -98,7 +100,7 @@ def _recommended(rows: list[Row], best: str) -> Iterator[Row]:
                 yield {**taken, "method": RECOMMENDED}
 
 
-def print_tables(rows: list[Row], best: str) -> None:
+def print_tables(rows: list[Row], best: Sequence[str]) -> None:
     """Print the summary as the tables of docs/adaptation.md."""
     summary = summarize(rows, best)
     print(f"{len(rows)} runs, {summary['hours']} hours, each with a core of its own.")
