@@ -10,13 +10,12 @@ result:   docs/results/boxed_model.json; with --install the model in the package
 import argparse
 import json
 import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from commands import sarwater
 from events import EVENTS, index_events, index_sen1floods11
 from sarwater.datasets.manifest import Manifest, read_manifest, write_manifest
 from sarwater.models.bundle import Bundle, load_bundle, save_bundle
@@ -63,20 +62,6 @@ def joined(tables: Path, out: Path, names: list[str], splits: bool) -> Path:
     return out
 
 
-def command(*arguments: object, log: Path, out: Path | None = None) -> None:
-    """Run a command of the package with one thread, its output in files."""
-    line = [sys.executable, "-m", "sarwater", *map(str, arguments)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with log.open("w") as errors:
-        finished = subprocess.run(
-            line, stdout=subprocess.PIPE, stderr=errors, env=environment, text=True
-        )
-    if finished.returncode:
-        raise SystemExit(f"{' '.join(line)} failed: see {log}")
-    if out is not None:
-        out.write_text(finished.stdout)
-
-
 def train(tables: Path, work: Path, held_out: str) -> Path:
     """Train without an event, or go on, or return the model that is there."""
     run = work / f"without_{held_out}"
@@ -85,7 +70,7 @@ def train(tables: Path, work: Path, held_out: str) -> Path:
         table = joined(tables, tables / f"boxed_without_{held_out}.csv", kept, splits=True)
         killed = (run / "checkpoints" / "last.pt").exists()
         options = ["--resume", run] if killed else ["--config", CONFIG, "--out", run, "--overwrite"]
-        command("train", table, *options, log=work / f"{run.name}.log")
+        sarwater("train", table, *options, log=work / f"{run.name}.log")
     return run / "model.safetensors"
 
 
@@ -94,7 +79,7 @@ def evaluate(model: Path, table: Path, out: Path, *options: str) -> dict[str, An
     printed = out.with_suffix(".json")
     if not printed.exists():
         line = ("evaluate", model, table, "--split", "", "--out", out, "--overwrite", "--json")
-        command(*line, *options, log=out.with_suffix(".log"), out=printed)
+        sarwater(*line, *options, log=out.with_suffix(".log"), out=printed)
     return shortened(json.loads(printed.read_text()))
 
 
@@ -103,7 +88,7 @@ def baseline(table: Path, out: Path, *options: object) -> dict[str, Any]:
     printed = out.with_suffix(".json")
     if not printed.exists():
         line = ("baseline", *options, table, "--split", "", "--out", out, "--overwrite", "--json")
-        command(*line, "--panels", "0", log=out.with_suffix(".log"), out=printed)
+        sarwater(*line, "--panels", "0", log=out.with_suffix(".log"), out=printed)
     return shortened(json.loads(printed.read_text()))
 
 

@@ -1,9 +1,8 @@
 """Manifests of the labelled ETCI 2021 events, and the splits by ground that experiments share."""
 
-import subprocess
-import sys
 from pathlib import Path
 
+from commands import sarwater
 from sarwater.datasets.manifest import read_manifest, write_manifest
 
 EVENTS = {
@@ -14,12 +13,6 @@ EVENTS = {
 """Short names, and the folders of the data set, which are the domains too."""
 
 
-def sarwater(*arguments: object) -> None:
-    """Run a command of the package."""
-    command = [sys.executable, "-m", "sarwater", *map(str, arguments)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-
-
 def index_events(data: Path, tables: Path) -> None:
     """Write ``NAME_all.csv`` with the labelled tiles of each event, once."""
     tables.mkdir(parents=True, exist_ok=True)
@@ -27,7 +20,9 @@ def index_events(data: Path, tables: Path) -> None:
         every = tables / f"{name}_all.csv"
         if not every.exists():
             folder = data / "etci2021" / event
-            sarwater("index", folder, "--layout", "etci2021", "--out", every)
+            sarwater(
+                "index", folder, "--layout", "etci2021", "--out", every, log=tables / f"{name}.log"
+            )
             write_manifest(read_manifest(every).select(labelled=True), every, overwrite=True)
 
 
@@ -35,4 +30,12 @@ def index_sen1floods11(data: Path, table: Path) -> None:
     """Write the manifest of the Sen1Floods11 chips, once."""
     if not table.exists():
         table.parent.mkdir(parents=True, exist_ok=True)
-        sarwater("index", data / "sen1floods11", "--layout", "sen1floods11", "--out", table)
+        sarwater(
+            "index",
+            data / "sen1floods11",
+            "--layout",
+            "sen1floods11",
+            "--out",
+            table,
+            log=table.with_suffix(".log"),
+        )

@@ -1,4 +1,5 @@
 import argparse
+import re
 from pathlib import Path
 from typing import Any, get_args
 
@@ -121,3 +122,16 @@ def test_the_help_names_every_setting_with_its_default() -> None:
     assert "(default: cross_entropy)" in text
     assert "(default: 6, 12, 18)" in text
     assert "(default: none)" in text
+
+
+def test_a_second_config_goes_before_the_first(tmp_path: Path) -> None:
+    base, over = tmp_path / "base.yaml", tmp_path / "over.yaml"
+    base.write_text("patches: {size: 64, strategy: uniform}\nrun: {seed: 3}\n")
+    over.write_text("patches: {size: 128}\nloss: {terms: [dice]}\n")
+    found = parse("--config", str(base), "--config", str(over), "--seed", "5")
+    assert (found.patches.size, found.patches.strategy) == (128, Strategy.UNIFORM)
+    assert found.loss.terms == (DiceTerm(),)
+    assert found.run.seed == 5
+    over.write_text("patches: {sise: 1}\n")
+    with pytest.raises(ConfigError, match=rf"{re.escape(str(base))} and {re.escape(str(over))}:"):
+        parse("--config", str(base), "--config", str(over))

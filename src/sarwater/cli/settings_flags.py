@@ -17,8 +17,11 @@ def add_settings(parser: argparse.ArgumentParser, kind: type[BaseModel]) -> None
     parser.add_argument(
         "--config",
         type=Path,
+        action="append",
+        default=[],
         metavar="YAML",
-        help="file of settings; flags go before it",
+        help="file of settings; given again, another file whose settings go before those of the "
+        "first; flags go before both",
     )
     for concern, field in kind.model_fields.items():
         nested = field.annotation
@@ -55,11 +58,12 @@ def read_settings(args: argparse.Namespace, kind: type[Settings]) -> Settings:
     Raises:
         ConfigError: unknown keys or values out of range.
     """
-    values = read_yaml(args.config) if args.config else {}
-    source = str(args.config) if args.config else "command line"
+    values: dict[str, Any] = {}
+    for file in args.config:
+        values = merge(values, read_yaml(file))
     given = given_settings(args)
-    if given and args.config:
-        source += " and command line"
+    places = [*map(str, args.config), *(["command line"] if given or not args.config else [])]
+    source = " and ".join(places)
     for path, text in given.items():
         concern, name = path.split(".")
         values = merge(values, {concern: {name: _parse(text)}})

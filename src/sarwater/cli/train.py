@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> Result | None:
         folder = resume(manifest, args.resume)
     else:
         settings = _started_from(args.init, settings, args)
-        given = [path for path in (args.config, settings.model.init) if path is not None]
+        given = [path for path in (*args.config, settings.model.init) if path is not None]
         refuse_inputs(args.out, (*given, *manifest.files))
         if args.dry_run:
             from sarwater.training.estimating import estimate_training
