@@ -152,7 +152,7 @@ def boxed(tables: Path, work: Path) -> Bundle:
     plain = load_bundle(work / f"without_{ALL}" / "model.safetensors")
     source = read_manifest(joined(tables, tables / "boxed_all.csv", list(EVENTS), splits=True))
     known = decibel_statistics(plain, source, unlabelled_decibels(tables))
-    changes = {"decibel_statistics": known, "window": WINDOW}
+    changes = {"decibel_statistics": known, "window": WINDOW, "scene_threshold": True}
     half = {
         name: value.half() if value.is_floating_point() else value
         for name, value in plain.state.items()

@@ -445,7 +445,7 @@ def test_files_that_do_not_fit_each_other_are_named(make_tif: TifMaker, mapped: 
 
 
 def test_a_threshold_out_of_range_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"threshold: from 0 to 1, or scene, found 1\.5"):
+    with pytest.raises(ConfigError, match=r"threshold: from 0 to 1, scene or model, found 1\.5"):
         MapOptions(threshold=1.5)
 
 

@@ -30,9 +30,11 @@ def lakes(gain: float = 0.0) -> tuple[FloatArray, BoolArray]:
     return image.astype(np.float32), water
 
 
-def mapped(file: Path, out: Path, **options: Any) -> tuple[dict[str, Any], Any, list[str]]:
+def mapped(
+    file: Path, out: Path, wanted: bool = False, **options: Any
+) -> tuple[dict[str, Any], Any, list[str]]:
     said: list[str] = []
-    model = predictor(PointwiseEngine(), threshold=KNOWN)
+    model = predictor(PointwiseEngine(), threshold=KNOWN, scene_threshold=wanted)
     wish = MapOptions(**{"threshold": "scene", **options})
     summary = map_scene(SceneSource((file,)), model, out, wish, say=said.append)
     with rasterio.open(out / "a_water.tif") as raster:
@@ -77,5 +79,14 @@ def test_the_same_call_again_finds_the_map_done(make_tif: TifMaker, tmp_path: Pa
 
 
 def test_other_words_are_refused() -> None:
-    with pytest.raises(ConfigError, match="threshold: from 0 to 1, or scene, found auto"):
+    with pytest.raises(ConfigError, match="threshold: from 0 to 1, scene or model, found auto"):
         MapOptions(threshold="auto")  # type: ignore[arg-type]
+
+
+def test_a_model_may_want_it_and_the_user_decides(make_tif: TifMaker, tmp_path: Path) -> None:
+    file = make_tif("a.tif", lakes()[0], crs=CRS, bands=("VV", "VH"))
+    asked = mapped(file, tmp_path / "asked")[0]["threshold"]
+    assert mapped(file, tmp_path / "own", True, threshold=None)[0]["threshold"] == asked > KNOWN
+    assert mapped(file, tmp_path / "model", True, threshold="model")[0]["threshold"] == KNOWN
+    assert mapped(file, tmp_path / "number", True, threshold=0.9)[0]["threshold"] == 0.9
+    assert mapped(file, tmp_path / "plain", False, threshold=None)[0]["threshold"] == KNOWN

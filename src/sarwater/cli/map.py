@@ -35,8 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--threshold",
         type=_threshold,
         metavar="P",
-        help="map water from this probability on (0 to 1), in place of the model's; or scene: near "
-        "that, where each scene's own backscatter falls into two classes",
+        help="map water from this probability on (0 to 1); model: from the model's; scene: near "
+        "that, where each scene's own backscatter falls into two classes; by default what the "
+        "model asks for",
     )
     parser.add_argument(
         "--adapt",
@@ -259,7 +260,7 @@ def _polygons(args: argparse.Namespace) -> "PolygonOptions | None":
 
 
 def _threshold(text: str) -> float | str:
-    return text if text == "scene" else float(text)
+    return text if text in ("scene", "model") else float(text)
 
 
 def _names(text: str) -> tuple[str, ...]:

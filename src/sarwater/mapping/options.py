@@ -6,8 +6,8 @@ from typing import Literal
 
 from sarwater.errors import ConfigError
 
-SCENE_THRESHOLD = "scene"
-"""In place of a number: each scene's own, from its backscatter."""
+SCENE_THRESHOLD, MODEL_THRESHOLD = "scene", "model"
+"""In place of a number: each scene's own, from its backscatter; the model's for all."""
 
 FORMATS = {"gpkg": "GPKG", "fgb": "FlatGeobuf", "parquet": "GeoParquet"}
 """Kinds of files by suffix."""
@@ -44,9 +44,10 @@ class PolygonOptions:
 class MapOptions:
     """How scenes are mapped."""
 
-    threshold: float | Literal["scene"] | None = None
-    """Foreground probability from which a pixel is water, 0 ... 1; the model's by default;
-    ``scene``: chosen for each scene, see ``threshold_of_scene``."""
+    threshold: float | Literal["scene", "model"] | None = None
+    """Foreground probability from which a pixel is water, 0 ... 1; ``model``: the model's;
+    ``scene``: chosen for each scene, see ``threshold_of_scene``; by default what the model wants,
+    see ``ModelInfo.scene_threshold``."""
     overwrite: bool = False
     """Replace outputs that exist."""
     adapt: bool = False
@@ -70,8 +71,9 @@ class MapOptions:
         """
         wrong = []
         given = self.threshold
-        if given is not None and given != SCENE_THRESHOLD and not _is_share(given):
-            wrong.append(f"threshold: from 0 to 1, or scene, found {given}")
+        words = (None, SCENE_THRESHOLD, MODEL_THRESHOLD)
+        if given not in words and not _is_share(given):
+            wrong.append(f"threshold: from 0 to 1, scene or model, found {given}")
         for name, value, known in (
             ("probability", self.probability, ("uint8", "float32")),
             ("exclude_as", self.exclude_as, ("nodata", "class")),

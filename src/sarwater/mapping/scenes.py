@@ -104,6 +104,9 @@ def map_scene(
     check_outputs([source], out, options)
     info, title = predictor.info, source.title
     given = options.threshold
+    if given is None and info.scene_threshold:
+        given = SCENE_THRESHOLD
+        options = replace(options, threshold=given)
     threshold = float(given) if isinstance(given, float | int) else info.threshold
     with small_cache(), open_for_model(source, predictor) as scene:
         for note in scene.notes:

@@ -59,6 +59,8 @@ class ModelInfo(BaseModel):
     """Foreground probability from which a pixel is mapped as foreground."""
     threshold_criterion: str = "none: not tuned"
     """How and on what the threshold was chosen."""
+    scene_threshold: bool = False
+    """Whether each scene had better choose its own, near this one: `map` then lets it."""
     seed_margin: float = Field(0.0, ge=0, allow_inf_nan=False)
     """Log-odds by which water must have surer water beside it; 0 asks for none."""
     pixel_size: float | None = Field(None, gt=0)
