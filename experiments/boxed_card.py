@@ -29,7 +29,10 @@ def card(info: ModelInfo, results: dict[str, Any], size: int) -> str:
     """
     rows = [_row(name, found) for name, found in results["events"].items()]
     chips = results["sen1floods11"]
-    means = {key: float(np.mean([row[key] for row in rows])) for key in ("f1", "iou", "best_iou")}
+    means = {
+        key: float(np.mean([row[key] for row in rows]))
+        for key in ("f1", "iou", "plain_iou", "best_iou")
+    }
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE), undefined=jinja2.StrictUndefined
     )
@@ -39,8 +42,13 @@ def card(info: ModelInfo, results: dict[str, Any], size: int) -> str:
         baselines=list(rows[0]["baselines"]),
         mean_f1=means["f1"],
         mean_iou=means["iou"],
+        mean_plain=means["plain_iou"],
         mean_best=means["best_iou"],
-        chips={**chips["model"]["points"]["chosen"], "otsu": chips["otsu"]},
+        chips={
+            **chips["at_scene_threshold"],
+            "plain": chips["model"]["points"]["chosen"]["iou"],
+            "otsu": chips["otsu"],
+        },
         size_mb=f"{size / 1e6:.1f}",
         threshold=info.threshold,
         criterion=info.threshold_criterion,
@@ -61,7 +69,8 @@ def _row(name: str, found: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": name,
         "chips": own["chips"],
-        **own["points"]["chosen"],
+        **found["at_scene_threshold"],
+        "plain_iou": own["points"]["chosen"]["iou"],
         "baselines": baselines,
         "best_name": best,
         "best_iou": baselines[best],

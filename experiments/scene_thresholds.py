@@ -9,8 +9,9 @@ from sarwater.adaptation.choosing import choose
 from sarwater.adaptation.observation import Observation
 from sarwater.adaptation.separation import CAUTION
 from sarwater.datasets.manifest import ChipRecord, Manifest
+from sarwater.evaluation.bootstrap import interval, resample_weights
 from sarwater.evaluation.chips import ModelIdentity, evaluate
-from sarwater.evaluation.scores import scores
+from sarwater.evaluation.scores import METRICS, scores
 from sarwater.models.bundle import Bundle
 from sarwater.normalize import group_statistics
 from sarwater.prediction import PredictionOptions, Predictor, water_probability
@@ -34,18 +35,22 @@ def at_scene_thresholds(
     predictor = predictor.for_units(*{record.units for record in chips})
     info = predictor.info
     who = ModelIdentity("", bundle.hash, info.classes, info.threshold, "")
-    total, thresholds = np.zeros(3), {}
+    parts: list[Any] = []
+    thresholds: dict[str, float] = {}
     for name in dict.fromkeys(scene_of(record) for record in chips):
         part = Manifest(tuple(one for one in chips if scene_of(one) == name), chips.path)
         thresholds[name] = _threshold(predictor, part)
         counted = evaluate(
             predictor, part, who, normalizer=info.normalization, allow_dry=True
-        ).counts.pooled()
+        ).counts
         at = round(thresholds[name] * 1000) - 1
-        total += [counted.tp[at], counted.fp[at], counted.fn[at]]
-    found = scores(*total)
-    values = {key: float(getattr(found, key)) for key in ("precision", "recall", "f1", "iou")}
-    return {**values, "thresholds": thresholds}
+        parts.append(np.stack([counted.tp[:, at], counted.fp[:, at], counted.fn[:, at]]))
+    counts = np.concatenate(parts, axis=1)
+    weights = resample_weights(counts.shape[1], 1000, 0)
+    found, drawn = scores(*counts.sum(axis=1)), scores(*(counts @ weights.T))
+    values = {key: float(getattr(found, key)) for key in METRICS}
+    intervals = {f"{key}_interval": interval(getattr(drawn, key)) for key in ("f1", "iou")}
+    return {**values, **intervals, "thresholds": thresholds}
 
 
 def _threshold(predictor: Predictor, scene: Manifest) -> float:

@@ -55,9 +55,7 @@ def _described(bundle: "Bundle") -> str:
         "window": f"{info.window_size} px",
         "pixel size": "not known" if info.pixel_size is None else f"{info.pixel_size:.3g} m",
         "threshold": f"{info.threshold:.3f} ({info.threshold_criterion})",
-        "threshold of scenes": "each scene's own, near that"
-        if info.scene_threshold
-        else "the same",
+        "maps scenes at": "a threshold of their own near it" if info.scene_threshold else "it",
         "trained by": f"sarwater {info.version}",
     }
     if "domains" in info.data:
