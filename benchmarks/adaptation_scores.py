@@ -129,7 +129,7 @@ def choose_anew(out: Path, target: Manifest, source: Manifest, normalization: st
         seen.separation(known),
         known,
         "seeds",
-        is_matched=bundle.info.normalization.kind.value != normalization,
+        is_matched=bundle.info.normalization.kind.value == "dataset" != normalization,
         cautious=seen.separation(known, CAUTION),
     )
     changes = {

@@ -96,7 +96,7 @@ def test_matched_classes_keep_the_threshold_of_the_source(
 ) -> None:
     adapter = Adapter(settings(adaptation={"match_classes": "always"}), data, source, alone(), 2)
     adapter.begin(Brightness(0.0), 0.5, Progress())
-    assert adapter.data.classes_matched
+    assert adapter.data.matched is not None
     found = adapter.look(Brightness(2.0), 0.5, Progress())
     assert (found["threshold"], found["seed_margin"]) == (0.5, 0)
 

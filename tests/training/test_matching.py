@@ -79,7 +79,7 @@ def target_of(manifest: Manifest, source: TrainingData) -> TargetData:
 
 def normalized_medians(manifest: Manifest, target: TargetData) -> Any:
     """Return the medians [2, band] of labelled land and water, as the network sees them."""
-    assert target.statistics is not None
+    assert target.matched is not None
     parts: tuple[list[Any], list[Any]] = ([], [])
     for record in manifest:
         chip = read_chip(record)
@@ -95,7 +95,7 @@ def test_classes_of_another_chain_are_laid_on_the_sources(
 ) -> None:
     before = target_of(other_chain, source)
     after = match_classes(Darkness(), 0.5, source, before)
-    assert before.statistics is None
+    assert before.matched is None
     assert after.normalizer.kind == Normalization.DATASET
     assert after.normalizer.units == Units.BYTE
     group = source.groups["lakes"]
@@ -116,11 +116,10 @@ def test_a_wet_target_is_no_longer_taken_for_a_dry_one(
     wet = rewritten(data, tmp_path, flood)
     before = target_of(wet, source)
     after = match_classes(Darkness(), 0.5, source, before)
-    assert after.classes_matched
-    assert after.statistics is not None
+    assert after.matched is not None
     group = source.groups["lakes"]
     expected = 220 + 8 * np.array(group.mean)
-    assert np.abs(np.array(after.statistics.mean) - expected).max() < 5
+    assert np.abs(np.array(after.matched.mean) - expected).max() < 5
     assert np.abs(np.array(before.groups["bytes"].mean) - expected).min() > 30
 
 
@@ -162,7 +161,7 @@ def test_auto_matches_only_units_without_a_calibration_in_common(
     target = other_chain if is_other else data
     adapter = Adapter(chosen(match_classes=wish), target, source, alone(), 2)
     adapter.begin(Darkness(), 0.5, Progress())
-    assert adapter.data.classes_matched == matches
+    assert (adapter.data.matched is not None) == matches
     assert adapter.description["classes_matched"] == matches
 
 
@@ -174,12 +173,11 @@ def test_what_was_matched_survives_a_checkpoint_and_goes_into_the_model(
     resumed = Adapter(chosen(), other_chain, source, alone(), 2)
     torch.save(adapter.state_dict(), tmp_path / "state.pt")
     resumed.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
-    assert resumed.data.statistics == adapter.data.statistics is not None
-    assert resumed.data.classes_matched
+    assert resumed.data.matched == adapter.data.matched is not None
     bundle = load_bundle(train(chosen(), data, tmp_path / "run").bundle)
     carried, converted = resumed.carried(bundle), resumed.merely_converted(bundle)
     assert carried.info.normalization == resumed.data.normalizer
-    assert carried.info.normalization.statistics == resumed.data.statistics
+    assert carried.info.normalization.statistics == resumed.data.matched
     assert converted.info.normalization.kind == Normalization.DOMAIN
     assert carried.info.units == converted.info.units == Units.BYTE
 
@@ -223,10 +221,13 @@ def test_a_shifted_target_is_normalized_by_its_own_statistics(
         image = np.concatenate([chip.image for chip in chips], axis=1)
         valid = np.concatenate([chip.valid for chip in chips])
         own = image_statistics(image, valid)
-        found = adapter.data.normalizer
-        assert found.kind == Normalization.DATASET
-        assert found.statistics is not None
-        np.testing.assert_allclose(found.statistics.mean, own.mean, rtol=1e-6)
-        np.testing.assert_allclose(found.statistics.std, own.std, rtol=1e-6)
+        assert adapter.data.normalizer.kind == Normalization.DOMAIN
+        found = adapter.data.group_at(0)
+        assert found is not None
+        np.testing.assert_allclose(found.mean, own.mean, rtol=1e-6)
+        np.testing.assert_allclose(found.std, own.std, rtol=1e-6)
+        resumed = Adapter(wished, target, known, alone(), 2)
+        resumed.load_state_dict(adapter.state_dict())
+        assert resumed.data.normalizer == adapter.data.normalizer
     else:
         assert adapter.data.normalizer == adapter.data.plain

@@ -158,7 +158,7 @@ class Adapter:
         """
         seen = observe(network, self._source, self.data, self._fabric)
         found, wish = seen.separation(source_threshold), self._settings.adaptation.threshold
-        is_matched = self.data.classes_matched
+        is_matched = self.data.matched is not None
         near = seen.separation(source_threshold, CAUTION)
         chosen = choose(found, source_threshold, wish, is_matched=is_matched, cautious=near)
         classes = seen.two_classes(chosen.dividing)
@@ -324,8 +324,8 @@ class Adapter:
             "images": len(self.data.records),
             "manifest_sha256": self.data.hash,
             "methods": [method.name for method in self._settings.adaptation.methods],
-            "classes_matched": self.data.classes_matched,
-            "own_statistics": self.data.statistics is not None and not self.data.classes_matched,
+            "classes_matched": self.data.matched is not None,
+            "own_statistics": self.data.own_statistics,
         }
 
     def _patches(self) -> FloatArray:

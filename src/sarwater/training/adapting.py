@@ -238,7 +238,7 @@ def _notes(run: Run, adapter: Adapter) -> list[str]:
     shift = shift_of(run.data, adapter.data)
     if shift is None:
         return []
-    if adapter.data.statistics is not None:
+    if adapter.data.own_statistics:
         done = "so the target is normalized by statistics of its own"
     else:
         done = (

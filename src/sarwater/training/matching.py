@@ -38,8 +38,8 @@ def fit_radiometry(
 ) -> TargetData:
     """Return the target with what normalizes it, as the settings wish.
 
-    Its own statistics, where the source's are those of its data set and would not serve; and
-    where the units of the two have no calibration in common, those by which its land and water
+    By its own statistics, where the source's are those of its data set and would not serve; and
+    where the units of the two have no calibration in common, by those that lay its land and water
     lie where the source's do.
 
     Args:
@@ -52,7 +52,7 @@ def fit_radiometry(
     wish = wishes.own_statistics
     is_shared = target.plain.kind == Normalization.DATASET
     if is_shared and wish != "never" and (wish == "always" or shift_of(source, target)):
-        target = replace(target, statistics=target.pooled)
+        target = replace(target, own_statistics=True)
     wish = wishes.match_classes
     if wish == "always" or (wish == "auto" and target.plain.units != source.units):
         target = match_classes(network, source_threshold, source, target)
@@ -99,7 +99,7 @@ def match_classes(
         matched = None if found is None else matching_statistics(found, wanted, pixels)
         if matched is None:
             return target
-        moved = replace(target, statistics=matched, classes_matched=True)
+        moved = replace(target, matched=matched)
         again = _water(network, source_threshold, source, moved)
         if overlap(water, again) < SAME_WATER:
             return target

@@ -37,13 +37,13 @@ class TargetData:
     """Chips, spread over the target, from which signals and threshold are taken."""
     sampler: Sampler
     groups: dict[str, BandStatistics]
-    """Statistics by domain or scene, where the normalization needs them."""
+    """Statistics by domain, or by scene where the normalization is by scene."""
     plain: Normalizer
     """The source's, in the units of the target's values as they are read."""
-    statistics: BandStatistics | None
-    """What normalizes the target in place of ``plain``; None where nothing does."""
-    classes_matched: bool
-    """Whether these lay its land and water on the source's, or are merely its own."""
+    own_statistics: bool
+    """Whether each of its domains is normalized by its own statistics in place of the source's."""
+    matched: BandStatistics | None
+    """What lays the target's land and water on the source's; None where that was not done."""
     pooled: BandStatistics
     """Of all its valid pixels."""
     domains: tuple[str, ...]
@@ -53,21 +53,22 @@ class TargetData:
     @property
     def normalizer(self) -> Normalizer:
         """What normalizes the target."""
-        if self.statistics is None:
-            return self.plain
-        return Normalizer(Normalization.DATASET, self.plain.units, self.statistics)
+        if self.matched is not None:
+            return Normalizer(Normalization.DATASET, self.plain.units, self.matched)
+        if self.own_statistics:
+            return _by_domain(self.plain)
+        return self.plain
 
     @property
     def radiometry(self) -> dict[str, Any]:
         """What was found of the radiometry, as plain data."""
-        found = asdict(self.statistics) if self.statistics else None
-        return {"statistics": found, "classes_matched": self.classes_matched}
+        matched = asdict(self.matched) if self.matched else None
+        return {"own_statistics": self.own_statistics, "matched": matched}
 
     def with_radiometry(self, found: dict[str, Any]) -> "TargetData":
         """Return the target normalized as ``radiometry`` of an earlier process said."""
-        known = found["statistics"]
-        statistics = BandStatistics(**known) if known else None
-        return replace(self, statistics=statistics, classes_matched=found["classes_matched"])
+        matched = BandStatistics(**found["matched"]) if found["matched"] else None
+        return replace(self, own_statistics=found["own_statistics"], matched=matched)
 
     @property
     def hash(self) -> str:
@@ -77,7 +78,7 @@ class TargetData:
     def group_at(self, index: int) -> BandStatistics | None:
         """Return the statistics of a chip's domain or scene, None where none are needed."""
         record = self.chips.records[index]
-        return self.groups.get(self.plain.group_of(record.domain, record.scene, record.id))
+        return self.groups.get(self.normalizer.group_of(record.domain, record.scene, record.id))
 
     def predicted_as(self, source: TrainingData) -> TrainingData:
         """Return the source's data with the target's normalizer, for predictions of the target."""
@@ -112,6 +113,7 @@ def prepare_target(
     chips = ChipCache(reader.rows, settings.data.cache_gb, reader)
     normalizer = replace(source.normalizer, units=units)
     size = settings.patches.size
+    grouped = normalizer if normalizer.needs_group else _by_domain(normalizer)
     groups: dict[str, RunningStatistics] = {}
     pooled = RunningStatistics()
     places: list[Places] = []
@@ -119,8 +121,8 @@ def prepare_target(
         chip, record = chips[index], chips.records[index]
         places.append(places_of(index, np.zeros(chip.valid.shape, np.uint8), chip.valid, size))
         pooled.add(chip.image, chip.valid)
-        if normalizer.needs_group and chip.valid.any():
-            group = normalizer.group_of(record.domain, record.scene, record.id)
+        if chip.valid.any():
+            group = grouped.group_of(record.domain, record.scene, record.id)
             groups.setdefault(group, RunningStatistics()).add(chip.image, chip.valid)
     joined = Places.join(places)
     if not (joined.valid_share >= 1 - settings.patches.max_nodata).any():
@@ -141,12 +143,16 @@ def prepare_target(
         Sampler(joined, drawn, settings.run.seed),
         {name: sums.result() for name, sums in groups.items()},
         normalizer,
-        None,
         False,
+        None,
         pooled.result(),
         part.domains,
         part.records,
     )
+
+
+def _by_domain(normalizer: Normalizer) -> Normalizer:
+    return replace(normalizer, kind=Normalization.DOMAIN)
 
 
 def sample_of(chips: ChipCache, pixels: float) -> tuple[int, ...]:
