@@ -98,8 +98,8 @@ class AdaptationSettings(SettingsBase):
     """Lay the target's land and water, as the source-only model finds them, on those of the source
     in every band: auto where the units of the two have no calibration in common."""
     own_statistics: Literal["auto", "always", "never"] = "auto"
-    """Normalize each domain of the target by its own mean and deviation where the source has those of
-    its data set: auto where a band's mean lies more than half a deviation from the source's."""
+    """Normalize each domain of the target by its own mean and deviation where the source has its
+    data set's: auto where a band's mean lies more than half a deviation from the source's."""
     sample_mpx: float = Field(2.0, gt=0)
     """Million pixels of the target that signals and threshold are taken from."""
 
