@@ -27,7 +27,7 @@ Values = NDArray[np.float64]
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-def image(parts: list[tuple[float, float, int]], pixels: int = 1000) -> tuple[Tensor, Tensor]:
+def image(parts: list[tuple[float, float, int]], pixels: int = 4000) -> tuple[Tensor, Tensor]:
     """Make logits and target of an image.
 
     Args:

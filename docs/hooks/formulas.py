@@ -93,7 +93,8 @@ def _one(tokens: list[re.Match[str]], tex: str) -> str:
     token = tokens.pop()
     text, name, number, letter, sign = token.groups()
     if text is not None:
-        return f"<mtext>{escape(text)}</mtext>"
+        # No mtext: it counts as space, and operators beside it lose theirs.
+        return f"<mi>{escape(text)}</mi>"
     if number:
         return f"<mn>{number}</mn>"
     if letter:

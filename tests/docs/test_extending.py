@@ -22,7 +22,7 @@ def test_the_programs_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert len(programs) == 3
     printed = [run(program) for program in programs]
     assert printed[0] == "16 chips of north\n"
-    assert "area" in printed[1].split(",")
+    assert "train_area" in printed[1].split(",")
     assert printed[2].startswith("entropy 0.")
     for words in commands(PAGE):
         assert main([*words, "--bootstrap", "50"]) == 0
