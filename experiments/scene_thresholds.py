@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from sarwater.adaptation.choosing import choose
 from sarwater.adaptation.observation import Observation
-from sarwater.adaptation.separation import CAUTION
 from sarwater.datasets.manifest import ChipRecord, Manifest
 from sarwater.evaluation.bootstrap import interval, resample_weights
 from sarwater.evaluation.chips import ModelIdentity, evaluate
 from sarwater.evaluation.scores import METRICS, scores
+from sarwater.mapping.thresholds import threshold_near
 from sarwater.models.bundle import Bundle
 from sarwater.normalize import group_statistics
 from sarwater.prediction import PredictionOptions, Predictor, water_probability
@@ -65,5 +64,4 @@ def _threshold(predictor: Predictor, scene: Manifest) -> float:
         if pixels < _PIXELS and chip.valid.any():
             pixels += chip.valid.size
             seen.add(chip, water_probability(predictor.predict_chip(chip, group)))
-    found = seen.separation(info.threshold, CAUTION)
-    return choose(found, info.threshold, "separation", is_matched=False).threshold
+    return threshold_near(info.threshold, seen).threshold

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 import rasterio
 
+from sarwater.adaptation.observation import Observation
+from sarwater.adaptation.separation import Separation
 from sarwater.errors import ConfigError
 from sarwater.mapping.inputs import SceneSource
 from sarwater.mapping.options import MapOptions
 from sarwater.mapping.scenes import map_scene
-from sarwater.types import BoolArray, FloatArray
+from sarwater.mapping.thresholds import in_words, threshold_near
+from sarwater.types import BoolArray, FloatArray, Units
 from tests.conftest import CRS, TifMaker
 from tests.tiny_models import PointwiseEngine, predictor
 
@@ -90,3 +93,22 @@ def test_a_model_may_want_it_and_the_user_decides(make_tif: TifMaker, tmp_path: 
     assert mapped(file, tmp_path / "model", True, threshold="model")[0]["threshold"] == KNOWN
     assert mapped(file, tmp_path / "number", True, threshold=0.9)[0]["threshold"] == 0.9
     assert mapped(file, tmp_path / "plain", False, threshold=None)[0]["threshold"] == KNOWN
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [(0.5, 0.5), (0.53, 0.53), (0.9, 0.524), (0.29, 0.29), (0.05, 0.288)],
+)
+def test_a_scene_moves_the_threshold_by_half_in_log_odds_at_most(
+    found: float, expected: float
+) -> None:
+    """Odds of .4 are 2 to 3: times exp(.5) they are those of .524, over it those of .288."""
+    seen = Observation(1, Units.DB)
+    seen.histogram[:] = 1
+    seen.separation = lambda *_: Separation(found, 0.0, 0.1)  # type: ignore[method-assign]
+    known = 0.4 if expected != 0.53 else 0.41
+    chosen = threshold_near(known, seen)
+    assert chosen.threshold == pytest.approx(expected, abs=1e-9)
+    is_far = found != expected
+    assert ("than a scene may move it" in in_words(chosen, known)) == is_far
+    assert chosen.criterion.startswith("as far from the model's") == is_far

@@ -6,8 +6,11 @@ from typing import Literal
 
 from sarwater.errors import ConfigError
 
-SCENE_THRESHOLD, MODEL_THRESHOLD = "scene", "model"
-"""In place of a number: each scene's own, from its backscatter; the model's for all."""
+SCENE_THRESHOLD: Literal["scene"] = "scene"
+"""In place of a number: each scene's own, from its backscatter."""
+
+MODEL_THRESHOLD: Literal["model"] = "model"
+"""In place of a number: the model's, for every scene."""
 
 FORMATS = {"gpkg": "GPKG", "fgb": "FlatGeobuf", "parquet": "GeoParquet"}
 """Kinds of files by suffix."""

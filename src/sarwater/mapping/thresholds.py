@@ -1,5 +1,9 @@
 """A threshold for one scene, from its own backscatter."""
 
+from dataclasses import replace
+
+from scipy.special import expit, logit
+
 from sarwater.adaptation.choosing import Choice, choose
 from sarwater.adaptation.observation import Observation
 from sarwater.adaptation.separation import CAUTION
@@ -7,6 +11,10 @@ from sarwater.mapping.inputs import ModelScene
 from sarwater.normalize import BandStatistics
 from sarwater.prediction import Predictor, water_probability
 from sarwater.types import Chip
+
+FARTHEST = 0.5
+"""Log-odds by which a scene may move the threshold: what lies farther off is a scene unlike those
+that the model learned from, of which its threshold says more than a division of its own."""
 
 _PIXELS = 1 << 21
 """Pixels that are looked at, in windows spread over the scene."""
@@ -18,8 +26,8 @@ def threshold_of_scene(
     """Choose the threshold near the model's at which a scene's backscatter falls in two.
 
     Some two million pixels are looked at, in windows of the model's patch size all over the scene;
-    they are always the same. The model's own threshold stays where the backscatter of the pixels
-    above and below is no two classes.
+    they are always the same. The threshold moves by at most half in log-odds, and stays where the
+    backscatter of the pixels above and below is no two classes.
 
     Args:
         predictor: the model.
@@ -35,8 +43,30 @@ def threshold_of_scene(
         patch = info.normalization.apply(image, valid, group)
         water = water_probability(predictor.engine.predict(patch[None])[0])
         seen.add(Chip("", "", info.bands, info.units, image, valid, None, scene.grid), water)
-    found = seen.separation(info.threshold, CAUTION) if seen.histogram.any() else None
-    return choose(found, info.threshold, "separation", is_matched=False)
+    return threshold_near(info.threshold, seen)
+
+
+def threshold_near(known: float, seen: Observation) -> Choice:
+    """Choose the threshold of what was seen of a scene, at most half in log-odds from a known one.
+
+    Args:
+        known: the model's threshold.
+        seen: its probabilities and the backscatter below them.
+
+    >>> threshold_near(0.4, Observation(1, Units.DB)).threshold
+    0.4
+    """
+    found = seen.separation(known, CAUTION) if seen.histogram.any() else None
+    chosen = choose(found, known, "separation", is_matched=False)
+    low, high = (float(expit(logit(known) + shift)) for shift in (-FARTHEST, FARTHEST))
+    if low <= chosen.threshold <= high:
+        return chosen
+    nearest = round(min(max(chosen.threshold, low), high), 3)
+    criterion = (
+        f"as far from the model's ({known:.3f}) toward {chosen.threshold:.3f}, where the scene's "
+        "backscatter falls into two classes, as a scene may move it; no label was used"
+    )
+    return replace(chosen, threshold=nearest, criterion=criterion)
 
 
 def in_words(choice: Choice, known: float) -> str:
@@ -50,6 +80,12 @@ def in_words(choice: Choice, known: float) -> str:
         return (
             f"mapped at the model's threshold of {known:.3f}: the scene's backscatter does not "
             "fall into two classes near it"
+        )
+    if choice.threshold != choice.dividing:
+        return (
+            f"mapped at {choice.threshold:.3f}: its backscatter falls into two classes at "
+            f"{choice.dividing:.3f}, farther from the model's threshold ({known:.3f}) than a scene "
+            "may move it, so look at the map with care"
         )
     return (
         f"mapped at {choice.threshold:.3f}, where the scene's backscatter falls into two classes "
