@@ -90,7 +90,7 @@ sarwater.evaluationHardness = ({ part, data, chips, threshold }) => {
           mode: "markers",
           x: shown.map((number) => feature.values[number]),
           y: shown.map((number) => chips.describe(number).f1),
-          text: shown.map((number) => data.chips[number].id),
+          text: shown.map((number) => sarwater.plain(data.chips[number].id)),
           customdata: shown,
           marker: { color: sarwater.faint("f1", 0.55), size: 7 },
           hovertemplate: "%{text}<br>F1 %{y:.3f}<extra></extra>",
