@@ -38,6 +38,7 @@ OPENING = """() => {
   const entry = paints.find((one) => one.name === "first-contentful-paint");
   return entry?.startTime ?? null;
 }"""
+MARK = "(name) => performance.getEntriesByName(name)[0].startTime"
 PAINTED = """() => {
   const canvas = document.querySelector(".card canvas");
   return canvas !== null && document.querySelectorAll(".card").length > 0;
@@ -132,12 +133,13 @@ def measure(page: Page, address: str) -> dict[str, float]:
     page.wait_for_selector("html[data-ready]", state="attached")
     metrics = client.send("Performance.getMetrics")["metrics"]
     busy = next(one["value"] for one in metrics if one["name"] == "TaskDuration")
-    ready = page.evaluate("() => performance.getEntriesByName('ready')[0].startTime")
+    usable, ready = (page.evaluate(MARK, name) for name in ("shown", "ready"))
     assert page.evaluate(PAINTED)
     shown = page.evaluate(OPENING)
     scrolled, slid = page.evaluate(SCROLLING), page.evaluate(SLIDING)
     return {
         "first_contentful_paint": shown,
+        "figures_slider_and_gallery": usable,
         "ready_with_charts": ready,
         "ready_main_thread_cpu": 1000 * busy,
         "scroll_frame_median": statistics.median(scrolled),
