@@ -3,6 +3,7 @@
 command:  python benchmarks/report.py [--chips 1000] [--repeats 5]
 hardware: any with Chromium; a minute or two on two CPU cores, without a graphics card
 result:   benchmarks/results/report.json: size of the page, milliseconds (medians of the repeats);
+          a step of the slider is two frames, from the event until the next picture is shown;
           with them the load of the machine, since other work beside it makes a browser slow
 """
 

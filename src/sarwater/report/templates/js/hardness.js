@@ -40,18 +40,21 @@ sarwater.quarters = (values) => {
   return found;
 };
 
+/** A share in percent, small ones with the digit that counts. */
+sarwater.smallPercent = (value) => (value > 0 && value < 0.001 ? `${(100 * value).toPrecision(1)} %` : sarwater.percent(value));
+
 sarwater.evaluationHardness = ({ part, data, chips, threshold }) => {
   const make = sarwater.element;
   const bands = data.chips.find((chip) => chip.values)?.values ?? [];
   const features = [
-    { name: "water share", of: (chip, i) => chips.shares[i], text: (value) => sarwater.percent(value) },
+    { name: "water share", of: (chip, i) => chips.shares[i], text: sarwater.smallPercent },
     ...bands.map((band, place) => ({
       name: `contrast of land and water, ${band.name}`,
       of: (chip) => chip.values?.[place]?.contrast ?? null,
       text: (value) => value.toFixed(2),
     })),
-    { name: "labelled pixels without radar", of: (chip) => chip.nodata, text: (value) => sarwater.percent(value) },
-    { name: "unlabelled pixels", of: (chip) => chip.unlabelled, text: (value) => sarwater.percent(value) },
+    { name: "labelled pixels without radar", of: (chip) => chip.nodata, text: sarwater.smallPercent },
+    { name: "unlabelled pixels", of: (chip) => chip.unlabelled, text: sarwater.smallPercent },
   ].map((one) => ({ ...one, values: data.chips.map(one.of) }));
   const select = part("hardness");
   select.append(...features.map((one, i) => make("option", { value: i }, one.name)));
