@@ -134,7 +134,7 @@ def test_one_failing_scene_is_reported_and_the_others_are_mapped(
     assert "wrong: failed:" in printed.err
     assert "1 of 2 scenes could not be mapped: wrong" in printed.err
     assert not list(out.glob("wrong*"))
-    assert len(list(out.glob("flood*"))) == 5
+    assert len(list(out.glob("flood*"))) == 6
 
 
 def test_a_truncated_scene_leaves_an_empty_folder_empty(

@@ -120,7 +120,7 @@ def test_areas_without_a_place_are_pixels() -> None:
     assert result["water_share"] is None
 
 
-@pytest.mark.parametrize(("height", "width"), [(3000, 7), (5, 2500), (1024, 1), (2049, 30)])
+@pytest.mark.parametrize(("height", "width"), [(6000, 7), (5, 5000), (2048, 1), (4097, 30)])
 def test_a_thumbnail_is_every_nth_pixel(height: int, width: int) -> None:
     image = np.arange(2 * height * width, dtype=np.float32).reshape(2, height, width)
     whole = rows(height, width)
@@ -129,7 +129,7 @@ def test_a_thumbnail_is_every_nth_pixel(height: int, width: int) -> None:
         look.add_image(row, image[:, row : row + 130])
         look.add_map(part(whole, row, min(row + 100, height)))
     n = look.step
-    assert max(look.classes.shape) <= 1024
+    assert max(look.classes.shape) <= 2048
     np.testing.assert_array_equal(look.image, image[:, ::n, ::n])
     np.testing.assert_array_equal(look.classes, whole.classes[::n, ::n])
     np.testing.assert_array_equal(look.water, whole.water[::n, ::n])

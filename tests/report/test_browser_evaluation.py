@@ -290,9 +290,11 @@ def test_chips_without_water_have_no_scores_but_a_page(tmp_path: Path, open_page
     assert text(page, '[data-score="recall"]') == "-"
     false = int(evaluation.counts.pooled().fp[299])
     assert text(page, '[data-count="fp"]') == f"{false:,}"
-    assert "px false" in page.locator(".card").first.inner_text()
     page.locator('[data-part="scatter"]').scroll_into_view_if_needed()
-    page.wait_for_timeout(200)
+    page.locator('[data-part="scatter"] .main-svg').first.wait_for()
+    card = page.locator(".card").first
+    card.scroll_into_view_if_needed()
+    expect(card).to_contain_text("px false")
 
 
 def test_means_over_chips_follow_the_slider(

@@ -10,6 +10,7 @@ from sarwater.evaluation.files import read_evaluation
 from sarwater.evaluation.summary import summarize
 from sarwater.normalize import BandStatistics
 from sarwater.report.evaluation_report import evaluate_to_folder
+from sarwater.report.gallery import Gallery
 from sarwater.types import Chip, FloatArray
 from tests.conftest import RecordMaker, TifMaker
 from tests.evaluation_cases import MODEL, LogitModel
@@ -54,6 +55,22 @@ def test_the_folder(manifest: Manifest, tmp_path: Path) -> None:
     assert pictures["panels"] == ["panels_01.png", "panels_no_water_01.png"]
     assert pictures["panels_limit"] == 4
     assert summarize(read_evaluation(out), resamples=20) == summary
+
+
+def test_the_gallery_has_every_chip_and_can_be_left_out(manifest: Manifest, tmp_path: Path) -> None:
+    found = evaluate_to_folder(
+        LogitModel(), manifest, MODEL, tmp_path / "a", resamples=0, panels=0, gallery_size=16
+    )
+    assert found["pictures"]["gallery"] == "gallery.zip"
+    assert found["pictures"]["gallery_size"] == 16
+    with Gallery(tmp_path / "a" / "gallery.zip") as gallery:
+        assert [chip["id"] for chip in gallery.chips] == [f"c{n}" for n in range(5)]
+        assert {max(chip["height"], chip["width"]) for chip in gallery.chips} == {12}
+    found = evaluate_to_folder(
+        LogitModel(), manifest, MODEL, tmp_path / "b", resamples=0, panels=0, gallery_size=0
+    )
+    assert found["pictures"]["gallery"] is None
+    assert not (tmp_path / "b" / "gallery.zip").exists()
 
 
 def test_nothing_is_left_of_what_failed(manifest: Manifest, tmp_path: Path) -> None:

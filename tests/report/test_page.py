@@ -78,7 +78,7 @@ def test_the_command_says_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFi
     out = tmp_path / "page.html"
     assert main(["report", str(write_run(tmp_path)), "--out", str(out)]) == 0
     text = capsys.readouterr().out
-    assert "1 results, 4.8 MB" in text
+    assert re.search(r"1 results, \d\.\d MB; open it in a browser", text)
     assert "Training: run <1>: validation F1: 0.912" in text
 
 
@@ -93,3 +93,33 @@ def test_a_result_of_another_form_is_named(name: str, text: str, tmp_path: Path)
     with pytest.raises(DataError, match=re.escape(name) + " cannot be read as a result"):
         write_page([tmp_path], tmp_path / "page.html")
     assert not (tmp_path / "page.html").exists()
+
+
+def test_what_lies_within_an_adaptation_is_shown_too(tmp_path: Path) -> None:
+    folder = tmp_path / "carried"
+    write_run(folder, "adapted")
+    side = {"threshold": 0.4, "water_share": 0.1}
+    result = {
+        "methods": ["dann"],
+        "criterion": "chosen on the source",
+        "source_only": side,
+        "adapted": side,
+        "overlap": None,
+        "disagreement": 0.125,
+        "warnings": ["the two maps share 2% of their water only"],
+    }
+    (folder / "adaptation.json").write_text(json.dumps(result))
+    sections = write_page([folder], tmp_path / "page.html")
+    assert [(one.kind, one.title) for one in sections] == [
+        ("adaptation", "carried"),
+        ("training", "carried: adapted"),
+    ]
+    html = (tmp_path / "page.html").read_text()
+    assert "Adapting looks harmful: the two maps share 2% of their water only." in html
+
+
+def test_too_few_chips_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, out = write_run(tmp_path), tmp_path / "page.html"
+    assert main(["report", str(run), "--out", str(out), "--chips", "-1"]) == 1
+    assert "--chips must be 0 or more, found -1" in capsys.readouterr().err
+    assert not out.exists()

@@ -60,9 +60,9 @@ def _bounds(counts: ThresholdCounts, resamples: int, seed: tuple[int, ...]) -> D
     tails = np.array([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     for place, name in enumerate(METRICS):
         values = getattr(found, name)
-        # All-nan columns are left out: numpy would warn of them.
-        defined = np.isfinite(values).sum(axis=0) >= 2
-        out[place, defined] = np.nanquantile(values[:, defined], tails, axis=0).T
+        # Where no sample is defined numpy would warn, and there is no interval.
+        for column in np.flatnonzero(np.isfinite(values).sum(axis=0) >= 2):
+            out[place, column] = np.nanquantile(values[:, column], tails)
     return out
 
 

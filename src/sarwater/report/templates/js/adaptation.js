@@ -49,18 +49,17 @@ sarwater.adaptationGallery = (panel, data) => {
   const numbers = new Map(data.chips.map((chip, number) => [chip, number]));
   new sarwater.Gallery(panel, {
     chips: data.chips,
-    columns: ["SAR", "source only", "adapted", "difference"],
+    columns: [
+      { name: "SAR", paint: (picture) => pictures.sar(picture) },
+      { name: "source only", paint: (picture) => pictures.prediction(picture, before, 0) },
+      { name: "adapted", paint: (picture) => pictures.prediction(picture, after, 1) },
+      { name: "difference", paint: difference },
+    ],
     sorts: [
       { key: "differs", title: "difference, most first", compare: (a, b) => a.place - b.place },
       { key: "name", title: "name", compare: (a, b, one, two) => (one.id < two.id ? -1 : 1) },
     ],
     legend: pictures.legend([], ["water in both", "after adapting only", "before only"]),
-    paint: (picture) => [
-      pictures.sar(picture),
-      pictures.prediction(picture, before, 0),
-      pictures.prediction(picture, after, 1),
-      difference(picture),
-    ],
     describe: (chip) => ({ score: "", line: chip.domain, place: numbers.get(chip) }),
     open: (order, place) => dialog.open(order, place),
   });

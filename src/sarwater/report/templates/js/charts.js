@@ -12,10 +12,17 @@ sarwater.charts = {
     sarwater.charts.watcher.observe(element);
   },
 
-  /** Draw again what has been drawn. */
+  /** Draw again what has been drawn: at once where it is in view, else when it comes into view. */
   redraw(element) {
+    sarwater.charts.touch(element, () => sarwater.charts.draw(element, sarwater.charts.all.get(element)));
+  },
+
+  /** Change a drawn chart by work() where it is in view; one that is not is drawn anew later. */
+  touch(element, work) {
     const chart = sarwater.charts.all.get(element);
-    if (chart?.isSeen) sarwater.charts.draw(element, chart);
+    if (!chart?.isDrawn) return;
+    if (chart.isNear) work();
+    else chart.isStale = true;
   },
 
   draw(element, chart) {
@@ -24,13 +31,10 @@ sarwater.charts = {
     const style = sarwater.charts.style(layout);
     const options = { displaylogo: false, responsive: true, displayModeBar: false, ...chart.options };
     chart.isDrawn = true;
+    chart.isStale = false;
     Plotly.react(element, data, style, options);
     element.removeAllListeners("plotly_click");
     if (onclick) element.on("plotly_click", (event) => onclick(event.points[0]));
-  },
-
-  isDrawn(element) {
-    return sarwater.charts.all.get(element).isDrawn;
   },
 
   /** Complete a layout with the house's fonts, colors and margins. */
@@ -65,7 +69,8 @@ sarwater.charts = {
     (entries) => {
       for (const entry of entries) {
         const chart = sarwater.charts.all.get(entry.target);
-        if (!entry.isIntersecting || !chart || chart.isSeen) continue;
+        chart.isNear = entry.isIntersecting;
+        if (!chart.isNear || (chart.isDrawn && !chart.isStale)) continue;
         chart.isSeen = true;
         sarwater.charts.draw(entry.target, chart);
       }
@@ -97,11 +102,11 @@ sarwater.lineChart = (element, label, series, layout = {}) => {
     data: series.map(({ name, x, y, ...more }, number) => ({
       x,
       y,
-      name,
+      name: sarwater.plain(name),
       mode: x.length > 40 ? "lines" : "lines+markers",
       line: { width: 2, ...sarwater.look(number) },
       marker: { size: 5 },
-      hovertemplate: `%{y:.4~g}<extra>${name.replace(/[<&]/g, "")}</extra>`,
+      hovertemplate: `%{y:.4~g}<extra>${sarwater.plain(name)}</extra>`,
       ...more,
     })),
     layout: { hovermode: "x unified", showlegend: series.length > 1, ...(typeof layout === "function" ? layout() : layout) },

@@ -62,12 +62,12 @@ sarwater.comparisonCharts = ({ part, data, k, listeners }) => {
     x,
     y,
     mode: "markers",
-    name: data.runs[run].name,
+    name: sarwater.plain(data.runs[run].name),
     showlegend: false,
     hoverinfo: "skip",
     marker: { size: 12, color: sarwater.look(run).color, line: { width: 2, color: sarwater.color("surface") } },
   });
-  const line = (x, y, run, text) => ({ x, y, text, name: data.runs[run].name, mode: "lines", line: { width: 2.2, ...sarwater.look(run) } });
+  const line = (x, y, run, text) => ({ x, y, text, name: sarwater.plain(data.runs[run].name), mode: "lines", line: { width: 2.2, ...sarwater.look(run) } });
   sarwater.charts.add(part("curve"), "Precision over recall of each run", () => {
     const { lines, annotations } = sarwater.equalScoreLines();
     const runs = data.runs.map(({ curve }, run) => ({
@@ -113,13 +113,13 @@ sarwater.differenceCharts = ({ part, data }) => {
         mode: "markers",
         marker: { size: 10, symbol: number ? "square" : "circle", color: sarwater.look(number).color },
         error_x: { type: "data", symmetric: false, array: reach(1, 1), arrayminus: reach(0, -1), color: sarwater.look(number).color, thickness: 2, width: 4 },
-        text: data.differences.map(name),
+        text: data.differences.map((pair) => sarwater.plain(name(pair))),
         hovertemplate: "%{text}<br>%{x:+.3f}<extra></extra>",
       };
     }),
     layout: {
       xaxis: { title: { text: `difference of ${sarwater.METRIC_NAMES[part("difference").value]}` }, zeroline: true, zerolinewidth: 2, zerolinecolor: sarwater.color("muted"), tickformat: "+.3f", rangemode: "tozero" },
-      yaxis: { tickvals: data.differences.map((_, i) => i), ticktext: data.differences.map((pair) => short(name(pair))), range: [data.differences.length - 0.5, -0.5] },
+      yaxis: { tickvals: data.differences.map((_, i) => i), ticktext: data.differences.map((pair) => sarwater.plain(short(name(pair)))), range: [data.differences.length - 0.5, -0.5] },
     },
   }));
   const set = (score) => {
@@ -169,11 +169,6 @@ sarwater.comparisonGallery = ({ part, data, k, listeners }) => {
     prediction: (picture, run) => pictures.prediction(picture, k(run), run),
     probability: (picture, run) => pictures.probability(picture, data.steps, run),
   };
-  const paint = (picture) => [
-    pictures.sar(picture),
-    pictures.truth(picture, data.classes),
-    ...data.runs.map((_, run) => painters[part("view").value](picture, run)),
-  ];
   // The first figure is the image alone.
   const large = (paint) => (picture, figure) => (figure ? paint(picture, figure - 1) : null);
   const dialog = new sarwater.ChipDialog({
@@ -193,14 +188,17 @@ sarwater.comparisonGallery = ({ part, data, k, listeners }) => {
   });
   const gallery = new sarwater.Gallery(part("gallery"), {
     chips: data.chips,
-    columns: ["SAR", "truth", ...data.runs.map((run) => run.name)],
+    columns: [
+      { name: "SAR", isFixed: true, paint: (picture) => pictures.sar(picture) },
+      { name: "truth", isFixed: true, paint: (picture) => pictures.truth(picture, data.classes) },
+      ...data.runs.map(({ name }, run) => ({ name, paint: (picture) => painters[part("view").value](picture, run) })),
+    ],
     sorts: [
       { key: "spread", title: "difference of F1, most first", compare: (a, b) => b.spread - a.spread || b.wrong - a.wrong },
       ...sarwater.sorts,
     ],
     legend: pictures.legend(data.classes),
     wide: data.runs.length > 2,
-    paint,
     describe,
     open: (order, place) => dialog.open(order, place),
   });

@@ -31,6 +31,11 @@ const sarwater = {
     return value === null || value === undefined ? "-" : `${(100 * value).toFixed(count)} %`;
   },
 
+  /** Let a name stay text in a chart, whose labels may have tags. */
+  plain(name) {
+    return String(name).replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+  },
+
   /** Return a color of the style sheet as it is in the present theme. */
   color(name) {
     if (!sarwater.probe) {

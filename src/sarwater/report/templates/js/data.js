@@ -21,7 +21,7 @@ sarwater.ratioChart = (element, { bins, ratios }) => {
       type: "bar",
       orientation: "h",
       name: bin,
-      y: ratios.map(([name]) => name),
+      y: ratios.map(([name]) => sarwater.plain(name)),
       x: ratios.map((row) => Number(row[number + 1])),
       text: ratios.map((row) => (Number(row[number + 1]) ? row[number + 1] : "")),
       textposition: "inside",
@@ -73,7 +73,7 @@ sarwater.distanceChart = (part, { bands }) => {
   sarwater.charts.add(part("matrix"), "Distances of the domains", () => {
     const band = bands[Number(part("band").value)];
     const values = band[part("measure").value];
-    const listed = band.domains.map((one) => one.domain);
+    const listed = band.domains.map((one) => sarwater.plain(one.domain));
     const most = Math.max(1e-9, ...values.flat().map((value) => Math.abs(value ?? 0)));
     const isSigned = values.flat().some((value) => value < 0);
     return {

@@ -91,15 +91,15 @@ sarwater.evaluationGallery = ({ part, data, counts, threshold, chips }) => {
   });
   const gallery = new sarwater.Gallery(part("gallery"), {
     chips: data.chips,
-    columns: ["SAR", "truth", "prediction", "errors"],
+    columns: [
+      { name: "SAR", isFixed: true, paint: (picture) => pictures.sar(picture) },
+      { name: "truth", isFixed: true, paint: (picture) => pictures.truth(picture, data.classes) },
+      { name: "prediction", paint: (picture) => pictures.prediction(picture, threshold.k) },
+      { name: "errors", paint: (picture) => pictures.errors(picture, threshold.k) },
+    ],
+    stamp: () => pictures.level(threshold.k),
     sorts: sarwater.sorts,
     legend: pictures.legend(data.classes),
-    paint: (picture) => [
-      pictures.sar(picture),
-      pictures.truth(picture, data.classes),
-      pictures.prediction(picture, threshold.k),
-      pictures.errors(picture, threshold.k),
-    ],
     describe: (chip) => {
       const found = of(chip);
       const score = found.f1 === null ? `${sarwater.whole(found.fp)} px false` : `F1 ${sarwater.digits(found.f1)}`;

@@ -23,12 +23,13 @@ sarwater.evaluationCharts = (view) => {
   sarwater.domainBars(view);
   threshold.listen((k) => {
     const at = k - 1;
-    if (sarwater.charts.isDrawn(part("curve"))) {
-      Plotly.restyle(part("curve"), { x: [[curve.recall[at]]], y: [[curve.precision[at]]] }, [part("curve").data.length - 1]);
-    }
-    if (sarwater.charts.isDrawn(part("scores"))) {
+    sarwater.charts.touch(part("curve"), () => {
+      const marker = part("curve").data.length - 1;
+      Plotly.restyle(part("curve"), { x: [[curve.recall[at]]], y: [[curve.precision[at]]] }, [marker]);
+    });
+    sarwater.charts.touch(part("scores"), () => {
       Plotly.relayout(part("scores"), { "shapes[0].x0": k / 1000, "shapes[0].x1": k / 1000 });
-    }
+    });
   });
 };
 

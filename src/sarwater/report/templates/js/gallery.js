@@ -7,8 +7,9 @@ sarwater.PRINTED = 12;
 /**
  * @param panel element that the gallery fills
  * @param options.chips descriptions of the chips
- * @param options.columns names of the pictures of a card
- * @param options.paint (picture, chip) -> ImageData of each column
+ * @param options.columns pictures of a card: {name, paint(picture), isFixed}; a fixed one stays as
+ *   it is when the gallery is updated
+ * @param options.stamp () -> value; while it stays the same a painted card stays as it is
  * @param options.describe (chip) -> {score, line, badness, share, falses} at the present threshold
  * @param options.open (order, place) -> shows a chip large
  */
@@ -47,11 +48,11 @@ sarwater.Gallery = class {
     );
     let canvas = null;
     if (chip.image !== undefined) {
-      canvas = make("canvas", { role: "img", "aria-label": this.columns.join(", ") });
+      canvas = make("canvas", { role: "img", "aria-label": this.columns.map((one) => one.name).join(", ") });
       const gap = this.gap(chip);
       canvas.style.aspectRatio = `${this.columns.length * (chip.width + gap) - gap} / ${chip.height}`;
       const under = make("span", { class: "under", style: `--columns: ${this.columns.length}` });
-      under.append(...this.columns.map((name) => make("span", {}, name)));
+      under.append(...this.columns.map(({ name }) => make("span", {}, name)));
       button.append(canvas, under);
     }
     return { button, canvas, score, line, chip, number };
@@ -156,14 +157,18 @@ sarwater.Gallery = class {
     const { canvas, chip } = card;
     const gap = this.gap(chip);
     const width = this.columns.length * (chip.width + gap) - gap;
-    if (canvas.width !== width || canvas.height !== chip.height) {
+    const isPainted = canvas.width === width;
+    const stamp = this.stamp?.();
+    if (isPainted && stamp !== undefined && card.stamp === stamp) return;
+    card.stamp = stamp;
+    if (!isPainted) {
       canvas.width = width;
       canvas.height = chip.height;
     }
     card.button.classList.add("painted");
     const context = canvas.getContext("2d");
-    this.paint(picture, chip).forEach((data, place) => {
-      context.putImageData(data, place * (chip.width + gap), 0);
+    this.columns.forEach(({ paint, isFixed }, place) => {
+      if (!isPainted || !isFixed) context.putImageData(paint(picture), place * (chip.width + gap), 0);
     });
   }
 

@@ -40,18 +40,21 @@ sarwater.quarters = (values) => {
   return found;
 };
 
+/** A share in percent, small ones with the digit that counts. */
+sarwater.smallPercent = (value) => (value > 0 && value < 0.001 ? `${(100 * value).toPrecision(1)} %` : sarwater.percent(value));
+
 sarwater.evaluationHardness = ({ part, data, chips, threshold }) => {
   const make = sarwater.element;
   const bands = data.chips.find((chip) => chip.values)?.values ?? [];
   const features = [
-    { name: "water share", of: (chip, i) => chips.shares[i], text: (value) => sarwater.percent(value) },
+    { name: "water share", of: (chip, i) => chips.shares[i], text: sarwater.smallPercent },
     ...bands.map((band, place) => ({
       name: `contrast of land and water, ${band.name}`,
       of: (chip) => chip.values?.[place]?.contrast ?? null,
       text: (value) => value.toFixed(2),
     })),
-    { name: "labelled pixels without radar", of: (chip) => chip.nodata, text: (value) => sarwater.percent(value) },
-    { name: "unlabelled pixels", of: (chip) => chip.unlabelled, text: (value) => sarwater.percent(value) },
+    { name: "labelled pixels without radar", of: (chip) => chip.nodata, text: sarwater.smallPercent },
+    { name: "unlabelled pixels", of: (chip) => chip.unlabelled, text: sarwater.smallPercent },
   ].map((one) => ({ ...one, values: data.chips.map(one.of) }));
   const select = part("hardness");
   select.append(...features.map((one, i) => make("option", { value: i }, one.name)));
@@ -90,7 +93,7 @@ sarwater.evaluationHardness = ({ part, data, chips, threshold }) => {
           mode: "markers",
           x: shown.map((number) => feature.values[number]),
           y: shown.map((number) => chips.describe(number).f1),
-          text: shown.map((number) => data.chips[number].id),
+          text: shown.map((number) => sarwater.plain(data.chips[number].id)),
           customdata: shown,
           marker: { color: sarwater.faint("f1", 0.55), size: 7 },
           hovertemplate: "%{text}<br>F1 %{y:.3f}<extra></extra>",

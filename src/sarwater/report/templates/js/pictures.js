@@ -2,12 +2,12 @@
 "use strict";
 
 sarwater.pictures = {
+  /* Codes of a pixel: the true class or 63 for none, plus 64 with data, plus 128 where it counts. */
   UNLABELLED: 63,
-  VALID: 64,
-  COUNTED: 128,
   SCALE: ["#00224e", "#35456c", "#666970", "#948e77", "#c8b866", "#fee838"],
   KEPT: 160,
   kept: new Map(),
+  sheets: new Map(),
 
   /** "#rrggbb" as a number that is written into a canvas at once. */
   packed(color) {
@@ -62,50 +62,54 @@ sarwater.pictures = {
     };
   },
 
-  /** Stripes of pixels without data, as light as the page's own pictures have them. */
-  stripe(i, width, unit) {
-    const place = (Math.floor(i / width) + (i % width)) % (4 * unit);
-    return sarwater.pictures.noData[place < unit ? 1 : 0];
+  /** A picture to paint into and the stripes of pixels without data, one pair a size. */
+  sheet({ width, height }) {
+    const key = `${width} ${height}`;
+    if (!sarwater.pictures.sheets.has(key)) {
+      const image = new ImageData(width, height);
+      const stripes = new Uint32Array(width * height);
+      const unit = Math.max(2, Math.floor(Math.max(width, height) / 64));
+      for (let i = 0; i < stripes.length; i += 1) {
+        const place = (Math.floor(i / width) + (i % width)) % (4 * unit);
+        stripes[i] = sarwater.pictures.noData[place < unit ? 1 : 0];
+      }
+      sarwater.pictures.sheets.set(key, { image, stripes, pixels: new Uint32Array(image.data.buffer) });
+    }
+    return sarwater.pictures.sheets.get(key);
   },
 
-  paint(picture, write) {
-    const { width, height, codes } = picture;
-    const out = new ImageData(width, height);
-    const pixels = new Uint32Array(out.data.buffer);
-    const unit = Math.max(2, Math.floor(Math.max(width, height) / 64));
-    for (let i = 0; i < pixels.length; i += 1) {
-      pixels[i] = write(i, codes[i]) ?? sarwater.pictures.stripe(i, width, unit);
-    }
-    return out;
-  },
+  gray: (value) => (255 << 24) | (value << 16) | (value << 8) | value,
+
+  /* Painters return the sheet of the size: it is put onto a canvas before the next one paints. */
 
   /** The image: one band in gray, or all of them as color (VV, VH and their mean). */
   sar(picture, band = null) {
     const [red, green = red, blue = null] = band === null ? picture.bands : [picture.bands[band]];
-    return sarwater.pictures.paint(picture, (i, code) => {
-      if (!(code & sarwater.pictures.VALID)) return null;
+    const { image, pixels, stripes } = sarwater.pictures.sheet(picture);
+    const { codes } = picture;
+    for (let i = 0; i < pixels.length; i += 1) {
       const third = blue ? blue[i] : (red[i] + green[i]) >> 1;
-      return (255 << 24) | (third << 16) | (green[i] << 8) | red[i];
-    });
+      pixels[i] = codes[i] & 64 ? (255 << 24) | (third << 16) | (green[i] << 8) | red[i] : stripes[i];
+    }
+    return image;
   },
 
-  truth(picture, classes) {
-    const colors = classes.map((one) => sarwater.pictures.packed(one.color));
-    return sarwater.pictures.paint(picture, (_, code) => {
-      const label = code & sarwater.pictures.UNLABELLED;
-      return label === sarwater.pictures.UNLABELLED ? null : colors[label];
-    });
+  /** True classes; where nothing is labelled the stripes, or what is given. */
+  truth(picture, classes, nothing = null) {
+    const colors = new Uint32Array(64);
+    classes.forEach((one, label) => (colors[label] = one.color === null ? 0 : sarwater.pictures.packed(one.color)));
+    const { image, pixels, stripes } = sarwater.pictures.sheet(picture);
+    const { codes } = picture;
+    for (let i = 0; i < pixels.length; i += 1) {
+      const label = codes[i] & 63;
+      pixels[i] = label === sarwater.pictures.UNLABELLED ? (nothing ?? stripes[i]) : colors[label];
+    }
+    return image;
   },
 
   /** The water of a map whose classes stand in the codes; all else lets through what is below. */
-  mask(picture, classes) {
-    const colors = classes.map((one) => sarwater.pictures.packed(one.color));
-    colors[0] = 0;
-    return sarwater.pictures.paint(picture, (_, code) => {
-      const label = code & sarwater.pictures.UNLABELLED;
-      return label === sarwater.pictures.UNLABELLED ? 0 : colors[label];
-    });
-  },
+  mask: (picture, [background, ...waters]) =>
+    sarwater.pictures.truth(picture, [{ ...background, color: null }, ...waters], 0),
 
   /** Smallest stored step that is called water at threshold k / 1000. */
   level: (k) => Math.min(249, Math.max(1, Math.round(k / 4))),
@@ -113,48 +117,49 @@ sarwater.pictures = {
   prediction(picture, k, layer = 0) {
     const level = sarwater.pictures.level(k);
     const { land, water } = sarwater.pictures;
-    return sarwater.pictures.paint(picture, (i, code) => {
-      if (!(code & sarwater.pictures.VALID)) return null;
-      return picture.layers[layer][i] >= level ? water : land;
-    });
+    const { image, pixels, stripes } = sarwater.pictures.sheet(picture);
+    const { codes } = picture;
+    const values = picture.layers[layer];
+    for (let i = 0; i < pixels.length; i += 1) {
+      pixels[i] = codes[i] & 64 ? (values[i] >= level ? water : land) : stripes[i];
+    }
+    return image;
   },
 
   errors(picture, k, layer = 0) {
+    const values = picture.layers[layer];
     const level = sarwater.pictures.level(k);
-    const { water, falseWater, missedWater, UNLABELLED, COUNTED } = sarwater.pictures;
-    const gray = picture.bands[0];
-    return sarwater.pictures.paint(picture, (i, code) => {
-      if (!(code & COUNTED)) return null;
-      const isWater = (code & UNLABELLED) > 0;
-      const called = picture.layers[layer][i] >= level;
-      if (isWater) return called ? water : missedWater;
-      if (called) return falseWater;
-      const light = Math.round(gray[i] * 0.55 + 115);
-      return (255 << 24) | (light << 16) | (light << 8) | light;
-    });
+    return sarwater.pictures.agreement(picture, 128, (i) => (picture.codes[i] & 63) > 0, (i) => values[i] >= level);
   },
 
   /** Where two maps differ: water in both, in the second only, in the first only. */
   difference(picture, k, other) {
-    const [one, two] = [sarwater.pictures.level(k), sarwater.pictures.level(other)];
-    const { water, falseWater, missedWater, VALID } = sarwater.pictures;
+    const [one, two] = picture.layers;
+    const [first, second] = [sarwater.pictures.level(k), sarwater.pictures.level(other)];
+    return sarwater.pictures.agreement(picture, 64, (i) => one[i] >= first, (i) => two[i] >= second);
+  },
+
+  /** Colors of where two kinds of water agree, over the image in gray; flag: which pixels count. */
+  agreement(picture, flag, isFirst, isSecond) {
+    const { water, falseWater, missedWater, drab } = sarwater.pictures;
+    const { image, pixels, stripes } = sarwater.pictures.sheet(picture);
+    const { codes } = picture;
     const gray = picture.bands[0];
-    return sarwater.pictures.paint(picture, (i, code) => {
-      if (!(code & VALID)) return null;
-      const [before, after] = [picture.layers[0][i] >= one, picture.layers[1][i] >= two];
-      if (before && after) return water;
-      if (after) return falseWater;
-      if (before) return missedWater;
-      const light = Math.round(gray[i] * 0.55 + 115);
-      return (255 << 24) | (light << 16) | (light << 8) | light;
-    });
+    for (let i = 0; i < pixels.length; i += 1) {
+      if (!(codes[i] & flag)) pixels[i] = stripes[i];
+      else if (isFirst(i)) pixels[i] = isSecond(i) ? water : missedWater;
+      else pixels[i] = isSecond(i) ? falseWater : drab[gray[i]];
+    }
+    return image;
   },
 
   probability(picture, steps, layer = 0) {
     const ramp = sarwater.pictures.ramp(steps);
-    return sarwater.pictures.paint(picture, (i, code) =>
-      code & sarwater.pictures.VALID ? ramp[picture.layers[layer][i]] : null,
-    );
+    const values = picture.layers[layer];
+    const { image, pixels, stripes } = sarwater.pictures.sheet(picture);
+    const { codes } = picture;
+    for (let i = 0; i < pixels.length; i += 1) pixels[i] = codes[i] & 64 ? ramp[values[i]] : stripes[i];
+    return image;
   },
 
   /** Colors of the probability from 0 to 1, of even lightness steps (cividis). */
@@ -205,3 +210,5 @@ for (const [name, property] of Object.entries({
   sarwater.pictures[name] = sarwater.pictures.packed(style.getPropertyValue(`--${property}`).trim());
 }
 sarwater.pictures.noData = ["#ededed", "#d2d2d2"].map(sarwater.pictures.packed);
+/* The image under errors: paler, so that the colors stand out. */
+sarwater.pictures.drab = Uint32Array.from({ length: 256 }, (_, value) => sarwater.pictures.gray(Math.round(value * 0.55 + 115)));

@@ -3,6 +3,7 @@
 
 document.documentElement.classList.add("js");
 sarwater.show(false);
+performance.mark("shown");
 addEventListener("load", () => {
   requestAnimationFrame(() =>
     setTimeout(() => {
