@@ -17,6 +17,7 @@ FOREIGN = {
     "--data",
     "--gpus",
     "--help",
+    "--install",
     "--large",
     "--nodes",
     "--ntasks-per-node",
@@ -27,7 +28,7 @@ FOREIGN = {
     "--tall",
     "--version",
 }
-"""Options of other programs (SLURM, the benchmarks), and those that argparse brings."""
+"""Options of other programs (SLURM, benchmarks, experiments), and those that argparse brings."""
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +51,7 @@ def test_commands_are_understood(
         except SystemExit as error:
             pytest.fail(f"sarwater {' '.join(words)}: exit {error.code}")
         if words[0] in ("train", "adapt"):
-            if args.config is not None and not args.config.exists():
-                args.config = None  # a reader's own
+            args.config = [file for file in args.config if file.exists()]  # or a reader's own
             read_settings(args, TrainSettings)
 
 
