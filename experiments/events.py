@@ -14,8 +14,8 @@ EVENTS = {
 """Short names, and the folders of the data set, which are the domains too."""
 
 BOXES = Path(__file__).parent / "results" / "label_boxes.json"
-"""Tiles whose flood label is one straight-edged box over fields, two fifths of what is labelled flood
-in Nebraska (label_boxes.py finds them). They neither train nor score."""
+"""Tiles whose flood label is one straight-edged box over fields, two fifths of all that is labelled
+flood in Nebraska (label_boxes.py finds them). They neither train nor score."""
 
 
 def labelled_by_a_box() -> set[str]:

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from events import EVENTS
+from events import BOXES, EVENTS
 
-RESULTS = Path(__file__).parent / "results" / "label_boxes.json"
 FILLED, COVERS = 0.995, 0.3
 """Share of its bounding box that a label must fill, and share of the tile that it must cover."""
 
