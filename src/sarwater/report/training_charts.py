@@ -27,7 +27,8 @@ def plot_curves(history: Sequence[Mapping[str, float]]) -> Figure:
         "threshold and learned c" if learned else "chosen threshold",
     )
     _draw(axes[3], history, ["learning_rate"], "learning rate")
-    axes[3].set_yscale("log")
+    if any(row.get("learning_rate", 0) > 0 for row in history):  # a last rate of 0 may be alone
+        axes[3].set_yscale("log")
     for axis in axes[2:]:
         axis.set_xlabel("epoch")
     return figure

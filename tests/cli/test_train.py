@@ -1,0 +1,71 @@
+"""`sarwater train --init`: fine-tuning a model, also the one in the box."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sarwater.cli import main
+from sarwater.models.boxed import boxed_model
+from sarwater.models.bundle import load_bundle, save_bundle
+from sarwater.normalize import Normalization, Normalizer
+from sarwater.types import Units
+from tests.tiny_models import segmenter_bundle
+from tests.training.lakes import write_chips
+
+QUICK = (
+    *("--optimization.epochs", "1", "--patches.size", "64", "--patches.per_epoch", "2"),
+    *("--optimization.batch_size", "2", "--accelerator", "cpu", "--threads", "1"),
+)
+STILL = ("--optimization.learning_rate", "1e-12", "--optimization.min_learning_rate", "0")
+
+
+@pytest.fixture
+def chips(tmp_path: Path) -> Path:
+    (tmp_path / "chips").mkdir()
+    return write_chips(tmp_path / "chips")
+
+
+def test_a_run_starts_from_the_weights_network_and_normalization_of_a_model(
+    chips: Path, tmp_path: Path
+) -> None:
+    start = segmenter_bundle(normalization=Normalizer(Normalization.PATCH, Units.DB))
+    model, out = tmp_path / "m.safetensors", tmp_path / "run"
+    save_bundle(model, start)
+    given = ["train", str(chips), "--init", str(model), "--out", str(out), *QUICK, *STILL]
+    assert main(given) == 0
+    tuned = load_bundle(out / "model.safetensors")
+    assert tuned.info.architecture == start.info.architecture
+    assert tuned.info.normalization.kind == Normalization.PATCH
+    for name, value in start.state.items():
+        if name.endswith("weight"):
+            np.testing.assert_allclose(tuned.state[name].numpy(), value.numpy(), atol=1e-6)
+
+
+def test_a_normalization_that_is_named_is_kept(chips: Path, tmp_path: Path) -> None:
+    model, out = tmp_path / "m.safetensors", tmp_path / "run"
+    save_bundle(model, segmenter_bundle())
+    named = ("--normalization.kind", "domain")
+    given = ["train", str(chips), "--init", str(model), "--out", str(out), *QUICK, *named]
+    assert main(given) == 0
+    found = load_bundle(out / "model.safetensors").info.normalization
+    assert found.kind == Normalization.DOMAIN
+
+
+def test_the_model_in_the_box_is_fine_tuned_on_decibels(chips: Path, tmp_path: Path) -> None:
+    box, out = boxed_model(), tmp_path / "run"
+    given = ["train", str(chips), "--init", str(box), "--out", str(out), *QUICK, *STILL]
+    assert main(given) == 0
+    tuned, start = load_bundle(out / "model.safetensors"), load_bundle(box)
+    assert tuned.info.units == Units.DB
+    assert tuned.info.architecture == start.info.architecture
+    name = next(name for name in start.state if name.endswith("conv_stem.weight"))
+    np.testing.assert_allclose(tuned.state[name].numpy(), start.state[name].numpy(), atol=1e-4)
+
+
+def test_a_run_that_goes_on_takes_no_other_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", "data.csv", "--resume", str(tmp_path), "--init", "m.safetensors"])
+    assert "goes on with its own settings" in capsys.readouterr().err
