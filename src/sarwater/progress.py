@@ -95,7 +95,8 @@ class _Screen:
     """The bars of this process; steps within a step are drawn below it."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        # A loop that was left early may be cleared up at any moment, also while a step begins.
+        self.lock = threading.RLock()
         self.bars: Progress | None = None
         self.is_silent = False
 
@@ -116,13 +117,16 @@ class _Screen:
                 console=Console(stderr=True),
                 disable=not is_seen,
             )
-            self.bars.start()
+            if is_seen:
+                self.bars.start()
             return self.bars, True
 
     def stop(self, bars: Progress) -> None:
         with self.lock:
-            self.bars = None
-        bars.stop()
+            if self.bars is bars:
+                self.bars = None
+        if not bars.disable:
+            bars.stop()
 
 
 _screen = _Screen()

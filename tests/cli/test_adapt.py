@@ -15,6 +15,7 @@ from sarwater.cli import main
 from sarwater.config import write_settings
 from sarwater.datasets.manifest import Manifest, read_manifest, write_manifest
 from sarwater.models.bundle import load_bundle
+from sarwater.normalize import group_statistics
 from sarwater.prediction import PredictionOptions, Predictor, water_probability
 from sarwater.raster import read_chip
 from sarwater.training.adapting_scores import SMALLEST_GAP, gap_recovered
@@ -174,11 +175,12 @@ def water_maps(case: Case, model: Path) -> list[tuple[Any, Any]]:
     """Return of each labelled chip what a model calls water, and the truth, over valid pixels."""
     bundle = load_bundle(model)
     predictor = Predictor(bundle, PredictionOptions(device="cpu"))
+    chips = [read_chip(record) for record in read_manifest(case.test)]
+    own = group_statistics((chip.domain, chip) for chip in chips)
     maps = []
-    for record in read_manifest(case.test):
-        chip = read_chip(record)
+    for chip in chips:
         assert chip.target is not None
-        water = water_probability(predictor.predict_chip(chip))
+        water = water_probability(predictor.predict_chip(chip, own[chip.domain]))
         called = water >= np.float32(bundle.info.threshold)
         maps.append((called[chip.valid], (chip.target == 1)[chip.valid]))
     return maps

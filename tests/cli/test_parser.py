@@ -20,7 +20,7 @@ from sarwater.cli import main
         ("train d --epochs 3", "did you mean '--optimization.epochs'?"),
         ("train d --learning-rate 3", "did you mean '--optimization.learning_rate'?"),
         ("train d --zzz 3", "no option --zzz\n"),
-        ("map", "the following arguments are required: --model, --out"),
+        ("map", "the following arguments are required: --out"),
     ],
 )
 def test_the_nearest_is_named(line: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -256,3 +256,16 @@ def test_values_out_of_range_are_named(tmp_path: Path, options: dict[str, int], 
     with pytest.raises(ConfigError, match=match):
         write_pair(tmp_path / "pair", **options)  # type: ignore[arg-type]
     assert not (tmp_path / "pair").exists()
+
+
+def test_a_pair_may_be_of_other_regions(tmp_path: Path) -> None:
+    north, south = REGIONS.values()
+    bright = replace(south, gain=(south.gain[0] + 5, south.gain[1] + 5))
+    options = {"size": 150, "chip_size": 50, "seed": 1}
+    plain = write_pair(tmp_path / "plain", **options)  # type: ignore[arg-type]
+    shifted = write_pair(tmp_path / "shifted", pair=(north, bright), **options)  # type: ignore[arg-type]
+    for before, after in zip(plain, shifted, strict=True):
+        one, other = read_chip(before), read_chip(after)
+        np.testing.assert_array_equal(one.target, other.target)
+        expected = 5.0 if before.domain == "south" else 0.0
+        np.testing.assert_allclose((other.image - one.image)[:, one.valid], expected, atol=1e-4)

@@ -120,6 +120,6 @@ def test_what_lies_within_an_adaptation_is_shown_too(tmp_path: Path) -> None:
 
 def test_too_few_chips_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run, out = write_run(tmp_path), tmp_path / "page.html"
-    assert main(["report", str(run), "--out", str(out), "--chips", "-1"]) == 1
+    assert main(["report", str(run), "--out", str(out), "--chips", "-1"]) == 2
     assert "--chips must be 0 or more, found -1" in capsys.readouterr().err
     assert not out.exists()

@@ -76,6 +76,19 @@ def test_tensorboard_shows_one_curve(whole_run: RunFolder) -> None:
     assert [event.step for event in events.Scalars("val_f1")] == [1, 2, 3]
 
 
+def test_curves_and_summary_are_read_back(whole_run: RunFolder, tmp_path: Path) -> None:
+    header, *rows = whole_run.curves.read_text().splitlines()
+    found = whole_run.read_curves()
+    assert [list(row) for row in found] == [header.split(",")] * len(rows)
+    assert [row["val_f1"] for row in found] == [
+        float(row.split(",")[header.split(",").index("val_f1")]) for row in rows
+    ]
+    assert whole_run.read_summary()["epochs"] == 3
+    for read in (RunFolder(tmp_path).read_curves, RunFolder(tmp_path).read_summary):
+        with pytest.raises(ModelError, match=str(tmp_path)):
+            read()
+
+
 def test_the_sampler_reports_what_it_drew(whole_run: RunFolder) -> None:
     reports = json.loads(whole_run.sampling.read_text())
     assert [report["epoch"] for report in reports] == [0, 1, 2]

@@ -95,6 +95,7 @@ def write_pair(
     chip_size: int = 256,
     seed: int = 0,
     looks: float | None = None,
+    pair: tuple[RegionSettings, RegionSettings] | None = None,
     overwrite: bool = False,
 ) -> Manifest:
     """Simulate both regions and write scenes, chips, labels and two manifests.
@@ -111,6 +112,8 @@ def write_pair(
         chip_size: rows and columns of a chip; at least three must fit into a scene.
         seed: number of the pair, not negative.
         looks: equivalent number of looks; the regions' own by default.
+        pair: the regions, the one with train, val and test first; those of ``REGIONS`` by default.
+            Their size and looks are set by the arguments above.
         overwrite: replace the folder that is there.
 
     Returns:
@@ -128,7 +131,8 @@ def write_pair(
     if seed < 0:
         raise ConfigError(f"seed = {seed} is negative; expected 0 or more")
     changes: dict[str, float] = {"size": size} if looks is None else {"size": size, "looks": looks}
-    regions = [replace(region, **changes) for region in REGIONS.values()]  # type: ignore[arg-type]
+    chosen = pair or REGIONS.values()
+    regions = [replace(region, **changes) for region in chosen]  # type: ignore[arg-type]
     records: list[ChipRecord] = []
     scenes: list[ChipRecord] = []
     out = Path(out)

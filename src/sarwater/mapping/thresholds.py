@@ -53,6 +53,7 @@ def threshold_near(known: float, seen: Observation) -> Choice:
         known: the model's threshold.
         seen: its probabilities and the backscatter below them.
 
+    >>> from sarwater.types import Units
     >>> threshold_near(0.4, Observation(1, Units.DB)).threshold
     0.4
     """
