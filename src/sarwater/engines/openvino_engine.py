@@ -101,7 +101,12 @@ def _core() -> Any:
 
     It sets the stack on which signals of the thread that begins it are handled. Given up in
     another thread it would free that stack and leave it set, and the next SIGTERM would crash.
+
+    A first array is handed over here, by one thread: where two threads do it first at the same
+    time, one waits for the interpreter's lock and the other, which holds it, for the first one's
+    guard (pybind11's ``npy_api``), forever.
     """
+    ov.Tensor(np.zeros(1, np.float32), shared_memory=True)
     return ov.Core()
 
 
