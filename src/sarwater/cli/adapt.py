@@ -68,6 +68,7 @@ def run(args: argparse.Namespace) -> Result | None:
     settings = read_settings(args, TrainSettings)
     from sarwater.datasets.manifest import read_manifest
     from sarwater.files import refuse_inputs
+    from sarwater.ranks import is_first_process
     from sarwater.training.adapting import resume_adapting, start_adapting
 
     source, target = read_manifest(args.source), read_manifest(args.target)
@@ -83,7 +84,8 @@ def run(args: argparse.Namespace) -> Result | None:
         if args.dry_run:
             from sarwater.training.estimating import estimate_adapting
 
-            return estimated(estimate_adapting(settings, source, target, out, **options))
+            both = estimate_adapting(settings, source, target, out, **options)
+            return estimated(both) if is_first_process() else None
         found = start_adapting(settings, source, target, out, **options)
     if not found:  # not the first process
         return None

@@ -45,7 +45,6 @@ def run(args: argparse.Namespace) -> Result | None:
     from sarwater.training.start import resume, train
 
     manifest = read_manifest(args.manifest)
-    overwrite = {"overwrite": args.overwrite}
     if args.resume is not None:
         folder = resume(manifest, args.resume)
     else:
@@ -55,8 +54,9 @@ def run(args: argparse.Namespace) -> Result | None:
         if args.dry_run:
             from sarwater.training.estimating import estimate_training
 
-            return estimated([estimate_training(settings, manifest, args.out, **overwrite)])
-        folder = train(settings, manifest, args.out, **overwrite)
+            one = estimate_training(settings, manifest, args.out, overwrite=args.overwrite)
+            return estimated([one]) if is_first_process() else None
+        folder = train(settings, manifest, args.out, overwrite=args.overwrite)
     if not is_first_process():
         return None
     return Result({"folder": str(folder.path), **folder.read_summary()}, folder.describe)
