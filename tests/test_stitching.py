@@ -120,7 +120,7 @@ def test_nothing_is_run_where_nothing_is_valid() -> None:
 def test_batches_have_the_size_that_was_asked_for() -> None:
     runner = PointwiseEngine()
     strips(noise(16, 100), runner, Windows(16, 0, 3))
-    assert runner.batches == [3, 3, 1]
+    assert sorted(runner.batches) == [1, 3, 3]  # two threads, in either order
 
 
 @pytest.mark.parametrize("batch", [1, 2, 7, 64])
