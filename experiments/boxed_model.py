@@ -10,6 +10,7 @@ result:   docs/results/boxed_model.json; with --install the model in the package
 import argparse
 import json
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +18,10 @@ from typing import Any
 
 from commands import sarwater
 from events import EVENTS, index_events, index_sen1floods11
-from sarwater.datasets.manifest import Manifest, read_manifest, write_manifest
+from sarwater.datasets.manifest import ChipRecord, Manifest, read_manifest, write_manifest
 from sarwater.models.bundle import Bundle, load_bundle, save_bundle
 from scene_thresholds import at_scene_thresholds
+from simulated_products import simulated
 
 HERE = Path(__file__).parent
 CONFIG = HERE / "boxed_model.yaml"
@@ -62,12 +64,21 @@ def joined(tables: Path, out: Path, names: list[str], splits: bool) -> Path:
     return out
 
 
+def learned_from(tables: Path, held_out: str) -> Path:
+    """Write what a model learns from, once: events with their splits, and simulated regions."""
+    out = tables / f"boxed_without_{held_out}.csv"
+    if not out.exists():
+        kept = [name for name in EVENTS if name != held_out]
+        events = read_manifest(joined(tables, tables / f"{out.stem}_events.csv", kept, splits=True))
+        write_manifest(Manifest(events.records + simulated(tables, "train").records), out)
+    return out
+
+
 def train(tables: Path, work: Path, held_out: str) -> Path:
     """Train without an event, or go on, or return the model that is there."""
     run = work / f"without_{held_out}"
     if not (run / "train.json").exists():
-        kept = [name for name in EVENTS if name != held_out]
-        table = joined(tables, tables / f"boxed_without_{held_out}.csv", kept, splits=True)
+        table = learned_from(tables, held_out)
         killed = (run / "checkpoints" / "last.pt").exists()
         options = ["--resume", run] if killed else ["--config", CONFIG, "--out", run, "--overwrite"]
         sarwater("train", table, *options, log=work / f"{run.name}.log")
@@ -160,20 +171,27 @@ def boxed(tables: Path, work: Path) -> Bundle:
     return Bundle(plain.info.model_copy(update=changes), half)
 
 
-def score_chips(tables: Path, work: Path, model: Bundle) -> dict[str, Any]:
-    """Score the model on labelled chips of another processing chain, and Otsu's threshold."""
-    path, table = work / "boxed.safetensors", tables / "sen1floods11_labelled.csv"
-    save_bundle(path, model, overwrite=True)
-    chips = labelled_decibels(tables)
+def score_elsewhere(
+    path: Path, chips: Manifest, out: Path, scene_of: Callable[[ChipRecord], str]
+) -> dict[str, Any]:
+    """Score the final model on what is no event of its, and Otsu's threshold.
+
+    Args:
+        path: of the model.
+        chips: labelled chips.
+        out: table of them, which is written, and the beginning of the names of the results.
+        scene_of: names the scene of a chip, which chooses a threshold of its own.
+    """
+    table = out.with_suffix(".csv")
     if not table.exists():
         write_manifest(chips, table)
-    otsu = baseline(table, work / "chips_otsu", *THRESHOLDS["Otsu on VH, scene by scene"])
-    (work / "chips_scored.json").unlink(missing_ok=True)
+    out.with_name(f"{out.name}_scored.json").unlink(missing_ok=True)
+    otsu = baseline(
+        table, out.with_name(f"{out.name}_otsu"), *THRESHOLDS["Otsu on VH, scene by scene"]
+    )
     return {
-        "model": evaluate(path, table, work / "chips_scored"),
-        "at_scene_threshold": at_scene_thresholds(
-            load_bundle(path), chips, lambda record: record.id
-        ),
+        "model": evaluate(path, table, out.with_name(f"{out.name}_scored")),
+        "at_scene_threshold": at_scene_thresholds(load_bundle(path), chips, scene_of),
         "otsu": otsu["points"]["chosen"]["iou"],
     }
 
@@ -210,9 +228,15 @@ def main() -> None:
         scored = pool.map(lambda name: (name, score(tables, args.work, name)), EVENTS)
         events = dict(scored)
     model = boxed(tables, args.work)
+    path = args.work / "boxed.safetensors"
+    save_bundle(path, model, overwrite=True)
+    chips, regions = labelled_decibels(tables), simulated(tables, "test")
     results = {
         "events": events,
-        "sen1floods11": score_chips(tables, args.work, model),
+        "sen1floods11": score_elsewhere(path, chips, args.work / "chips", lambda chip: chip.id),
+        "simulated": score_elsewhere(
+            path, regions, args.work / "simulated", lambda chip: chip.domain
+        ),
         "decibel_chips": len(unlabelled_decibels(tables)),
     }
     RESULTS.write_text(json.dumps(results, indent=1) + "\n")

@@ -80,7 +80,7 @@ def test_every_command_that_prints_figures_is_on_the_page_and_takes_the_option()
         for name, one in commands.choices.items()
         if any("--json" in action.option_strings for action in one._actions)
     }
-    assert set(COMMANDS) - takes <= {"completion", "report"}
+    assert set(COMMANDS) - takes == {"completion"}
     assert takes - {"map"} == set(documented())
 
 
@@ -129,6 +129,18 @@ def test_evaluate_and_baseline(ask: Ask, tmp_path: Path) -> None:
         written = read(out / "evaluation.json")
         assert len(written.pop("curve")["threshold"]) > 100
         assert found == {"folder": str(out), **written}
+
+
+def test_report(ask: Ask, tmp_path: Path) -> None:
+    found = ask("report run model --out", tmp_path / "page.html")
+    page = Path(found["page"]).read_text(encoding="utf-8")
+    assert found["bytes"] == len(page.encode())
+    trained, scored = found["sections"]
+    assert (trained["kind"], trained["title"]) == ("training", "run")
+    assert (scored["kind"], scored["title"]) == ("evaluation", "model")
+    best = read(Path("run", "train.json"))["validation"]["f1"]
+    assert trained["facts"]["validation F1"] == f"{best:.3f}"
+    assert all(f'id="{one["anchor"]}"' in page for one in found["sections"])
 
 
 def test_compare(ask: Ask, tmp_path: Path) -> None:
