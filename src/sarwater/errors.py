@@ -39,6 +39,10 @@ class OutputExistsError(SarwaterError, FileExistsError):
     """An output exists already and ``--overwrite`` was not given."""
 
 
+class SarwaterWarning(UserWarning):
+    """What a user should know while the work goes on; the command line prints it."""
+
+
 def nearest(name: str, candidates: Iterable[str]) -> str:
     """Return `` (did you mean 'x'?)`` for the nearest candidate, or an empty string.
 

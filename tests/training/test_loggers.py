@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from sarwater.cli import main
-from sarwater.config import RunSettings, TrainSettings, build_settings
+from sarwater.config import RunSettings, TrainSettings, build_settings, write_settings
 from sarwater.datasets.manifest import read_manifest
-from sarwater.errors import ConfigError
+from sarwater.errors import ConfigError, SarwaterWarning
 from sarwater.training.folder import RunFolder
 from sarwater.training.start import resume, train
 from tests.training.lakes import settings, write_chips
@@ -143,6 +143,61 @@ def test_the_environment_names_server_and_project(
     assert sys.modules["mlflow"].uris[-1] == "http://tracking.example:5000"
     assert list(services["mlflow"].experiments) == ["rivers"]
     assert services["wandb"].began[0]["project"] == "lakes"
+
+
+def test_mlflow_keeps_runs_where_it_does_by_itself(
+    data: Path, tmp_path: Path, services: dict[str, Any]
+) -> None:
+    train(chosen(), read_manifest(data), tmp_path / "run")
+    assert sys.modules["mlflow"].uris[-1] == sys.modules["mlflow"].get_tracking_uri()
+
+
+def test_a_service_that_fails_for_a_while_has_every_epoch_in_the_end(
+    data: Path, tmp_path: Path, services: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = services["mlflow"].MlflowClient
+    log_batch, asked = client.log_batch, []
+
+    def failing(self: Any, run_id: str, **sent: Any) -> None:
+        asked.append(sent)
+        if len(asked) == 3:  # the settings, the first epoch, and now the second
+            raise ConnectionError("no route to host")
+        log_batch(self, run_id, **sent)
+
+    monkeypatch.setattr(client, "log_batch", failing)
+    with pytest.warns(
+        SarwaterWarning, match=r"mlflow failed \(ConnectionError: no route.*has 1 of"
+    ):
+        folder = train(chosen(), read_manifest(data), tmp_path / "run")
+    (run,) = services["mlflow"].runs.values()
+    assert of_mlflow(run) == rows_of(folder)
+    assert run.status == "FINISHED"
+    assert len(asked) == 5
+    (run,) = services["wandb"].runs.values()
+    assert len(run.rows) == 3
+
+
+def test_a_service_that_is_down_costs_no_training(
+    data: Path,
+    tmp_path: Path,
+    services: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def down(*_: object, **__: object) -> None:
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr(services["mlflow"].MlflowClient, "get_experiment_by_name", down)
+    out, written = tmp_path / "run", tmp_path / "settings.yaml"
+    write_settings(chosen(), written)
+    assert main(["train", str(data), "--config", str(written), "--out", str(out)]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "mlflow" in line]
+    assert len(told) == 2  # at the beginning, and at the end
+    assert told[0].startswith("sarwater train: warning: mlflow failed (ConnectionError: no route")
+    assert "mlflow has 0 of its epochs" in told[1]
+    assert len(rows_of(RunFolder(out))) == 3
+    (run,) = services["wandb"].runs.values()
+    assert run.is_finished
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,15 +1,18 @@
 """The command line: one module a command, imported only when that command runs."""
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from sarwater import __version__
 from sarwater.cli.parser import Parser
 from sarwater.cli.results import only_the_result, print_result
-from sarwater.errors import ConfigError, SarwaterError
+from sarwater.errors import ConfigError, SarwaterError, SarwaterWarning
 from sarwater.termination import Terminated, terminated_as_interrupted
 
 COMMANDS: dict[str, str] = {
@@ -52,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     module = importlib.import_module(f"sarwater.cli.{name}")
     module.add_arguments(commands[name])
     try:
-        with terminated_as_interrupted():
+        with terminated_as_interrupted(), _warnings_of(name):
             args = parser.parse_args(arguments)
             as_json = getattr(args, "json", False)
             with only_the_result(as_json=as_json):
@@ -84,6 +87,23 @@ def full_parser() -> Parser:
     for name, command in commands.items():
         importlib.import_module(f"sarwater.cli.{name}").add_arguments(command)
     return parser
+
+
+@contextlib.contextmanager
+def _warnings_of(name: str) -> Iterator[None]:
+    """Print this package's warnings as one line each, without the place in the code."""
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def say(message: Warning | str, category: type[Warning], *place: Any) -> None:
+            if issubclass(category, SarwaterWarning):
+                print(f"sarwater {name}: warning: {message}", file=sys.stderr)
+            else:
+                show(message, category, *place)
+
+        warnings.simplefilter("always", SarwaterWarning)
+        warnings.showwarning = say
+        yield
 
 
 def _fail(name: str, message: str) -> int:

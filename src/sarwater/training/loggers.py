@@ -4,12 +4,14 @@ import importlib.util
 import json
 import math
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sarwater.config import RunSettings, TrainSettings
-from sarwater.errors import ConfigError
+from sarwater.errors import ConfigError, SarwaterWarning
 from sarwater.files import write_json
 
 Rows = Sequence[Mapping[str, float]]
@@ -58,26 +60,50 @@ class Loggers:
         self._folder = folder
         self._known = folder / "loggers.json"
         self._open: dict[str, Any] = {}
+        self._failed: set[str] = set()
 
     def log(self, history: Rows) -> None:
         """Send the rows that a logger does not have yet.
 
+        A service that fails is told of in a warning and asked again at the end alone: its client
+        may wait for minutes, and a run does not stand still for its curves.
+
         Args:
-            history: of all epochs so far.
+            history: of all epochs so far; none before the first, to open what there is to open.
         """
         for name in self._settings.run.loggers:
             if name == "tensorboard":
-                _log_to_tensorboard(self._folder / name, history)
-            else:
-                self._send(name, history)
+                if history:
+                    _log_to_tensorboard(self._folder / name, history)
+            elif name not in self._failed:
+                self._try(name, partial(self._send, name, history))
 
-    def finish(self) -> None:
-        """Tell the services that the run has come to its end."""
-        for name, logger in self._open.items():
-            logger.finalize("success")
-            if name == "wandb":  # the next run of this process would be taken for the same one
-                logger.experiment.finish()
+    def finish(self, history: Rows) -> None:
+        """Send what a service lacks, and tell it that the run has come to its end."""
+        for name in self._settings.run.loggers:
+            if name != "tensorboard":
+                self._try(name, partial(self._close, name, history))
         self._open.clear()
+
+    def _try(self, name: str, send: Callable[[], None]) -> None:
+        try:
+            send()
+        except Exception as error:  # whatever the service's client raises
+            self._failed.add(name)
+            known = self._read().get(name, {"epochs": 0})["epochs"]
+            warnings.warn(
+                f"{name} failed ({type(error).__name__}: {str(error)[:300]}). The run goes on; "
+                f"{name} has {known} of its epochs, and {self._folder / 'curves.csv'} has all",
+                SarwaterWarning,
+                stacklevel=2,
+            )
+
+    def _close(self, name: str, history: Rows) -> None:
+        self._send(name, history)
+        logger = self._open[name]
+        logger.finalize("success")
+        if name == "wandb":  # the next run of this process would be taken for the same one
+            logger.experiment.finish()
 
     def _send(self, name: str, history: Rows) -> None:
         known = self._read()
@@ -87,10 +113,13 @@ class Loggers:
         _ = logger.experiment  # opens the run, which has an id from then on
         if former["id"] is None:
             logger.log_hyperparams(self._settings.model_dump(mode="json"))
+        self._write(known | {name: {"id": logger.version, "epochs": former["epochs"]}})
         for epoch, row in enumerate(history[former["epochs"] :], start=former["epochs"] + 1):
             finite = {key: value for key, value in row.items() if math.isfinite(value)}
             logger.log_metrics(finite, step=epoch)
-        known[name] = {"id": logger.version, "epochs": len(history)}
+            self._write(known | {name: {"id": logger.version, "epochs": epoch}})
+
+    def _write(self, known: dict[str, Any]) -> None:
         write_json(self._known, known, overwrite=True)
 
     def _read(self) -> dict[str, Any]:
@@ -113,12 +142,14 @@ def _log_to_tensorboard(folder: Path, history: Rows) -> None:
 
 
 def _mlflow(folder: Path, run_id: str | None) -> Any:
+    import mlflow
     from lightning.pytorch.loggers.mlflow import MLFlowLogger
 
     return MLFlowLogger(
         os.environ.get("MLFLOW_EXPERIMENT_NAME", _PROJECT),
         run_name=folder.resolve().name,
-        tracking_uri=os.environ.get("MLFLOW_TRACKING_URI"),
+        # MLflow's own default where nothing is named: Lightning's is a folder, which it refuses.
+        tracking_uri=mlflow.get_tracking_uri(),
         run_id=run_id,
     )
 

@@ -124,6 +124,8 @@ class Run:
     def fit(self) -> None:
         """Train until the last epoch, or until nothing has improved for long enough."""
         chosen = self.settings.optimization
+        if self.fabric.is_global_zero:
+            self._loggers.log(self.progress.history)
         self._began = time.monotonic() - self.progress.seconds
         done = self.progress.epoch * self.steps + self.progress.step
         total = chosen.epochs * self.steps
@@ -339,7 +341,7 @@ class Run:
             self.folder.summarize(
                 summary_of(self.progress, self.data, self.fabric, digest, adapter)
             )
-            self._loggers.finish()
+            self._loggers.finish(self.progress.history)
 
     def _is_stale(self) -> bool:
         limit = self.settings.optimization.early_stopping
