@@ -8,6 +8,9 @@ WATER = "#0072B2"
 CLASS_COLORS = (LAND, WATER, "#56B4E9", "#009E73", "#D55E00", "#F0E442", "#CC79A7")
 """Color of each class; they repeat (land left out) beyond the seventh."""
 
+PROBABILITY_COLORS = ("#00224E", "#434E6C", "#7D7C78", "#BCAE6C", "#FEE838")
+"""Probabilities of 0, .25, ... 1: the cividis map (Nuñez et al. 2018), evenly spaced."""
+
 
 def class_color(index: int) -> str:
     """Return the color of a class as ``#RRGGBB``.

@@ -42,7 +42,7 @@ def decibels(height: int = PATCH, width: int = PATCH) -> AnyArray:
     return values
 
 
-def test_a_scene_becomes_six_files(
+def test_a_scene_becomes_these_files(
     model: Path, scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "maps"
@@ -51,9 +51,11 @@ def test_a_scene_becomes_six_files(
     names = [
         "item.json",
         "pictures.zip",
+        "probability.qml",
         "probability.tif",
         "quicklook.png",
         "summary.json",
+        "water.qml",
         "water.tif",
     ]
     assert sorted(path.name for path in out.iterdir()) == [f"flood_{name}" for name in names]
@@ -134,7 +136,7 @@ def test_one_failing_scene_is_reported_and_the_others_are_mapped(
     assert "wrong: failed:" in printed.err
     assert "1 of 2 scenes could not be mapped: wrong" in printed.err
     assert not list(out.glob("wrong*"))
-    assert len(list(out.glob("flood*"))) == 6
+    assert len(list(out.glob("flood*"))) == 8
 
 
 def test_a_truncated_scene_leaves_an_empty_folder_empty(

@@ -1,5 +1,7 @@
 """Polygons against the pixels they came from, SciPy's labels, and areas known otherwise."""
 
+import contextlib
+import sqlite3
 from pathlib import Path
 
 import geopandas
@@ -135,6 +137,16 @@ def test_files_hold_what_was_found(
     if crs and not is_empty:
         assert sorted(again["area_m2"]) == pytest.approx(sorted(found["area_m2"]))
     assert again.area.sum() == pytest.approx(found.area.sum())
+
+
+def test_a_geopackage_is_of_a_version_that_older_programs_know(tmp_path: Path) -> None:
+    """GDAL before 3.7, as in QGIS 3.22, warns of version 1.4."""
+    path = tmp_path / "a.gpkg"
+    grid = Grid(30, 40, PLACE, CRS)
+    found = water_polygons(reader(random_classes(1, 30, 40)), grid, CLASSES, PolygonOptions())
+    write_polygons(path, found)
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA user_version").fetchone() == (10200,)
 
 
 def test_everything_wrong_with_the_options_is_named() -> None:

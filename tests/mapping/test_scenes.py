@@ -15,6 +15,7 @@ from affine import Affine
 
 import sarwater
 from sarwater.errors import ConfigError, DataError, ModelError, OutputExistsError, RasterError
+from sarwater.mapping import making
 from sarwater.mapping.inputs import NO_PLACE, SceneSource
 from sarwater.mapping.options import MapOptions
 from sarwater.mapping.scenes import map_scene, map_scenes
@@ -217,7 +218,14 @@ def test_provenance_is_in_the_tags(make_tif: TifMaker, mapped: Mapped, out: Path
 def test_the_summary_is_written(make_tif: TifMaker, mapped: Mapped, out: Path) -> None:
     summary, _ = mapped(make_tif("s.tif", decibels(), crs=CRS, bands=BANDS))
     assert json.loads((out / "s_summary.json").read_text()) == summary
-    names = ["water.tif", "probability.tif", "item.json", "summary.json"]
+    names = [
+        "water.tif",
+        "probability.tif",
+        "water.qml",
+        "probability.qml",
+        "item.json",
+        "summary.json",
+    ]
     assert summary["outputs"] == [f"s_{name}" for name in names]
     assert sorted(path.name for path in out.iterdir()) == sorted(summary["outputs"])
     assert summary["threshold"] == 0.4
@@ -518,6 +526,8 @@ def test_a_killed_map_goes_on_and_ends_in_the_same_bytes(
     assert {path.name for path in out.iterdir()} == {
         "s_water.tif",
         "s_probability.tif",
+        "s_water.qml",
+        "s_probability.qml",
         "s_item.json",
         "s_summary.json",
     }
@@ -528,6 +538,29 @@ def test_a_killed_map_goes_on_and_ends_in_the_same_bytes(
         for folder in (out, tmp_path / "whole")
     ]
     assert counts[0] == counts[1]
+
+
+def test_a_map_that_is_killed_while_it_writes_its_last_files_goes_on(
+    make_tif: TifMaker, mapped: Mapped, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = make_tif("s.tif", decibels(), crs=CRS, bands=BANDS)
+    write = making.write_json
+    killed = [True]
+
+    def write_once(path: Path, value: Any, *, overwrite: bool = False) -> None:
+        write(path, value, overwrite=overwrite)
+        if killed:
+            killed.clear()
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(making, "write_json", write_once)
+    monkeypatch.setattr(making, "_BETWEEN_NOTES", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        mapped(file)
+    assert (out / ".mapping-s" / "s_item.json").exists()
+    summary, said = mapped(file)
+    assert said[0].startswith("s: goes on at row")
+    assert sorted(path.name for path in out.iterdir()) == sorted(summary["outputs"])
 
 
 def test_a_file_to_leave_out_that_is_not_there_is_named_before_any_work(

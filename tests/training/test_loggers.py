@@ -149,6 +149,7 @@ def test_mlflow_keeps_runs_where_it_does_by_itself(
     data: Path, tmp_path: Path, services: dict[str, Any]
 ) -> None:
     train(chosen(), read_manifest(data), tmp_path / "run")
+    assert len(services["mlflow"].runs) == 1
     assert sys.modules["mlflow"].uris[-1] == sys.modules["mlflow"].get_tracking_uri()
 
 

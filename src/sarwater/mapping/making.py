@@ -26,6 +26,7 @@ from sarwater.mapping.outputs import (
     output_paths,
 )
 from sarwater.mapping.stac import acquired, map_item
+from sarwater.mapping.styles import write_class_style, write_probability_style
 from sarwater.mapping.work import Work
 from sarwater.normalize import BandStatistics
 from sarwater.prediction import Predictor
@@ -147,18 +148,21 @@ class SceneMap:
         # Both at once: each has parts that keep one core busy only.
         with ThreadPoolExecutor() as pool, step("writing files", None):
             list(pool.map(lambda kind: write_cog(rows[kind], made[kind], layers[kind]), layers))
+        write_class_style(made["water_style"], self.classes)
+        write_probability_style(made["probability_style"])
         if draw is not None:
             draw(look, made["quicklook"], made["pictures"])
-        there = {kind: path for kind, path in made.items() if path.exists()}
+        last = ("item", "summary")  # there already where a call before was killed after them
+        there = {kind: path for kind, path in made.items() if kind not in last and path.exists()}
         seconds = round(time.perf_counter() - begin, 3)
         summary = self._summary(tally) | {"seconds": seconds}
         when = self.source.when or acquired([file.name for file in self.source.files])
         assets = there | {"summary": made["summary"]}
         item = map_item(name, grid, assets, self.tags, summary, when)
-        write_json(made["item"], item)
+        write_json(made["item"], item, overwrite=True)
         names = [path.name for path in (*there.values(), made["item"], made["summary"])]
         summary["outputs"] = names
-        write_json(made["summary"], summary)
+        write_json(made["summary"], summary, overwrite=True)
         return assets | {"item": made["item"]}, summary
 
     def _replay(self, raster: MapRows, done: int, tally: Tally, look: Thumbnail) -> None:

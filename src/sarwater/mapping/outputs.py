@@ -24,6 +24,8 @@ _THUMBNAIL = 2048
 _SUFFIXES = {
     "water": "_water.tif",
     "probability": "_probability.tif",
+    "water_style": "_water.qml",
+    "probability_style": "_probability.qml",
     "polygons": "_water.{}",
     "quicklook": "_quicklook.png",
     "pictures": "_pictures.zip",
@@ -41,8 +43,8 @@ def output_paths(folder: Path, name: str, polygons: str | None = None) -> dict[s
         name: of the scene.
         polygons: suffix of the file of polygons; None for none.
 
-    >>> [path.name for path in output_paths(Path("maps"), "a", "gpkg").values()][:3]
-    ['a_water.tif', 'a_probability.tif', 'a_water.gpkg']
+    >>> [path.name for path in output_paths(Path("maps"), "a", "gpkg").values()][:2]
+    ['a_water.tif', 'a_probability.tif']
     """
     return {
         kind: folder / f"{name}{suffix.format(polygons)}"

@@ -25,6 +25,9 @@ _ROWS = 256
 
 _METRES_A_DEGREE = 111_320.0
 
+_GEOPACKAGE = {"layer": "water", "dataset_options": {"VERSION": "1.2"}}
+"""Programs with a GDAL before 3.7 warn of files of version 1.4, which newer ones write."""
+
 ReadClasses = Callable[[int, int], ByteArray]
 """(first row, number of rows) -> class indices [row, col]."""
 
@@ -221,7 +224,7 @@ def write_polygons(path: Path, frame: geopandas.GeoDataFrame) -> None:
                 engine="pyogrio",
                 geometry_type="MultiPolygon",
                 promote_to_multi=True,
-                layer="water" if path.suffix == ".gpkg" else None,
+                **(_GEOPACKAGE if path.suffix == ".gpkg" else {}),
             )
         except (DataSourceError, DataLayerError, FeatureError, GeometryError) as error:
             raise OutputError(

@@ -26,12 +26,15 @@ _MEDIA = {
     ".fgb": pystac.MediaType.FLATGEOBUF,
     ".parquet": pystac.MediaType.PARQUET,
     ".zip": "application/zip",
+    ".qml": "application/xml",
 }
 
 _ROLES = {
     "water": ["data"],
     "probability": ["data"],
     "polygons": ["data"],
+    "water_style": ["style"],
+    "probability_style": ["style"],
     "quicklook": ["thumbnail"],
     "pictures": ["overview"],
     "summary": ["metadata"],
