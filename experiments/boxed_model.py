@@ -3,8 +3,8 @@
 command:  python experiments/boxed_model.py --data $SARWATER_DATA [--work DIR] [--jobs 2]
           [--install]; what is finished is not done again
 hardware: two CPU cores, about two hours
-result:   docs/results/boxed_model.json; with --install the model in the package, docs/model.md,
-          and the pictures of where it fails
+result:   boxed_model.json in the work folder; with --install docs/results/boxed_model.json too,
+          the model in the package, docs/model.md, and the pictures of where it fails
 """
 
 import argparse
@@ -74,13 +74,13 @@ def learned_from(tables: Path, held_out: str) -> Path:
     return out
 
 
-def train(tables: Path, work: Path, held_out: str) -> Path:
+def train(tables: Path, work: Path, held_out: str, config: Path) -> Path:
     """Train without an event, or go on, or return the model that is there."""
     run = work / f"without_{held_out}"
     if not (run / "train.json").exists():
         table = learned_from(tables, held_out)
         killed = (run / "checkpoints" / "last.pt").exists()
-        options = ["--resume", run] if killed else ["--config", CONFIG, "--out", run, "--overwrite"]
+        options = ["--resume", run] if killed else ["--config", config, "--out", run, "--overwrite"]
         sarwater("train", table, *options, log=work / f"{run.name}.log")
     return run / "model.safetensors"
 
@@ -217,6 +217,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=os.environ.get("SARWATER_DATA"))
     parser.add_argument("--work", type=Path, default=Path("runs/boxed"))
+    parser.add_argument("--config", type=Path, default=CONFIG, help="another recipe, to compare")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--install", action="store_true")
     args = parser.parse_args()
@@ -224,7 +225,7 @@ def main() -> None:
     index_events(args.data, tables)
     index_sen1floods11(args.data, tables / "sen1floods11.csv")
     with ThreadPoolExecutor(args.jobs) as pool:
-        list(pool.map(lambda name: train(tables, args.work, name), [*EVENTS, ALL]))
+        list(pool.map(lambda name: train(tables, args.work, name, args.config), [*EVENTS, ALL]))
         scored = pool.map(lambda name: (name, score(tables, args.work, name)), EVENTS)
         events = dict(scored)
     model = boxed(tables, args.work)
@@ -239,8 +240,10 @@ def main() -> None:
         ),
         "decibel_chips": len(unlabelled_decibels(tables)),
     }
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    text = json.dumps(results, indent=1) + "\n"
+    (args.work / RESULTS.name).write_text(text)
     if args.install:
+        RESULTS.write_text(text)
         install(tables, args.work, model, results)
 
 
