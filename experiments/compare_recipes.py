@@ -1,7 +1,8 @@
 """Losses, normalization, choice of patches and schedules, compared on real events.
 
 command:  python experiments/compare_recipes.py --data $SARWATER_DATA [--only NAME,..]
-          [--seeds 0,1] [--jobs 2] [--work DIR]; finished runs are skipped, --table prints
+          [--seeds 0,1] [--jobs 2] [--work DIR]; finished runs are skipped, --table prints,
+          --page HTML writes a page of the comparison
 hardware: two CPU cores, about five minutes a run and core
 result:   experiments/results/recipes.json: a row a run
 """
@@ -18,7 +19,7 @@ import numpy as np
 
 from commands import sarwater
 from events import index_events
-from sarwater.datasets.manifest import read_manifest
+from sarwater.datasets.manifest import Manifest, read_manifest
 from sarwater.evaluation.bootstrap import interval, resample_weights
 from sarwater.evaluation.chips import Evaluation, ModelIdentity, evaluate
 from sarwater.evaluation.scores import METRICS, curve
@@ -29,6 +30,18 @@ HERE = Path(__file__).parent
 FOLDER = HERE / "comparisons"
 RESULTS = HERE / "results" / "recipes.json"
 REFERENCE = "cross_entropy"
+GROUPS = {
+    "weights": ("weights_1_3", "weights_1_8"),
+    "losses": (
+        *("balanced", "focal_0", "focal_1", "focal_2", "focal_5", "dice"),
+        *("tversky_fp", "tversky_half", "tversky_fn", "tversky_per_patch"),
+        *("focal_tversky", "focal_tversky_below", "fixed_sum", "learned_sum"),
+    ),
+    "normalization": ("normalization_fixed", "normalization_dataset", "normalization_patch"),
+    "sampling": ("sampling_grid", "sampling_stratified", "sampling_shoreline", "sampling_hard"),
+    "optimization": ("plateau", "plateau_adamw", "not_averaged", "no_flips"),
+}
+"""What is compared with the reference, each a file of that name in ``comparisons``."""
 SPLIT = ("--by", "row", "--train", "1-8", "--val", "10,11", "--test", "13-23")
 TESTS = {"alabama": "test", "nebraska": None, "bangladesh": None}
 """Where a run is scored: its own region's test rows, and two events that it never saw."""
@@ -40,8 +53,7 @@ Row = dict[str, Any]
 
 def names() -> list[str]:
     """Return the experiments, the reference first."""
-    found = sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "base")
-    return sorted(found, key=lambda name: name != REFERENCE)
+    return [REFERENCE, *(name for group in GROUPS.values() for name in group)]
 
 
 def tables(data: Path, work: Path) -> Path:
@@ -64,29 +76,38 @@ def run(name: str, seed: int, folder: Path, work: Path) -> Row:
         anew = [*configs, "--seed", seed, "--out", out, "--overwrite"]
         options = ["--resume", out] if killed else anew
         sarwater("train", table, *options, log=work / f"{name}-s{seed}.log")
-    scored = {test: score(out / "model.safetensors", folder, test) for test in TESTS}
+    bundle = load_bundle(out / "model.safetensors")
+    predictor = Predictor(bundle, PredictionOptions(device="cpu", threads=1))
+    scored = {test: score(predictor, bundle.info.threshold, folder, test) for test in TESTS}
     trained = json.loads((out / "train.json").read_text())
     taken = {"trained_s": round(trained["seconds"]), "seconds": round(time.monotonic() - begin)}
     return {"name": name, "seed": seed, "best_epoch": trained["best_epoch"], **taken, **scored}
 
 
-def score(model: Path, folder: Path, test: str) -> Row:
+def score(predictor: Predictor, threshold: float, folder: Path, test: str) -> Row:
     """Count hits and misses of a model on a test, chip by chip."""
-    bundle = load_bundle(model)
-    table = folder / ("alabama.csv" if TESTS[test] else f"{test}_all.csv")
-    chips = read_manifest(table).select(split=TESTS[test])
-    chips = type(chips)(chips.records[:: EVERY.get(test, 1)], chips.path)
-    info = bundle.info
-    who = ModelIdentity(model.name, bundle.hash, info.classes, info.threshold, "")
-    predictor = Predictor(bundle, PredictionOptions(device="cpu", threads=1))
-    found = evaluate(predictor, chips, who, normalizer=info.normalization)
-    return measured(found, info.threshold)
+    return measured(counted(predictor, tested(folder, test)), threshold)
+
+
+def tested(folder: Path, test: str) -> Manifest:
+    """Return the chips of a test; ``val`` are those that choose thresholds."""
+    split = "val" if test == "val" else TESTS[test]
+    table = folder / ("alabama.csv" if split else f"{test}_all.csv")
+    chips = read_manifest(table).select(split=split)
+    return Manifest(chips.records[:: EVERY.get(test, 1)], chips.path)
+
+
+def counted(predictor: Predictor, chips: Manifest) -> Evaluation:
+    """Count at every threshold."""
+    info = predictor.info
+    who = ModelIdentity("", predictor.bundle.hash, info.classes, info.threshold, "")
+    return evaluate(predictor, chips, who, normalizer=info.normalization)
 
 
 def measured(found: Evaluation, threshold: float) -> Row:
     """Return the sweep, the scores at three thresholds, and counts by chip at the chosen one."""
     scores, counts = curve(found.counts.pooled()), found.counts
-    best = (int(np.nanargmax(scores.f1)) + 1) / 1000
+    best = best_threshold(found)
 
     def point(at: float) -> dict[str, float]:
         index = round(at * 1000) - 1
@@ -101,6 +122,11 @@ def measured(found: Evaluation, threshold: float) -> Row:
         "sweep": [point(round(0.1 * step, 1)) for step in range(1, 9)],
         "counts": [array[:, index].tolist() for array in (counts.tp, counts.fp, counts.fn)],
     }
+
+
+def best_threshold(found: Evaluation) -> float:
+    """Return the threshold of the best F1 over all pixels."""
+    return (int(np.nanargmax(curve(found.counts.pooled()).f1)) + 1) / 1000
 
 
 def difference(rows: list[Row], name: str, test: str) -> list[float]:
@@ -142,6 +168,22 @@ def print_table(rows: list[Row]) -> None:
             print("| " + " | ".join(cells) + " |")
 
 
+def write_page(folder: Path, work: Path, seed: int, page: Path) -> None:
+    """Evaluate a seed's runs on the rows of their own region, and put them on one page."""
+    for name in names():
+        model, out = work / f"{name}-s{seed}" / "model.safetensors", work / "evaluations" / name
+        if not (out / "evaluation.json").exists():
+            line = ("evaluate", model, folder / "alabama.csv", "--split", "test", "--out", out)
+            sarwater(*line, "--panels", "0", "--overwrite", log=out.with_suffix(".log"))
+    compared = []
+    for group, members in GROUPS.items():
+        runs = [work / "evaluations" / name for name in (REFERENCE, *members)]
+        compared.append(work / "compared" / group)
+        line = ("compare", *runs, "--out", compared[-1], "--overwrite")
+        sarwater(*line, log=work / f"{group}.log")
+    sarwater("report", *compared, "--out", page, "--overwrite", log=work / "page.log")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=os.environ.get("SARWATER_DATA"))
@@ -149,6 +191,7 @@ def main() -> None:
     parser.add_argument("--only", help="names, separated by commas")
     parser.add_argument("--seeds", default="0,1")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--page", type=Path, help="write a page of seed 0's runs, train nothing")
     parser.add_argument("--table", action="store_true", help="print what is there, run nothing")
     args = parser.parse_args()
     rows: list[Row] = json.loads(RESULTS.read_text())["runs"] if RESULTS.exists() else []
@@ -157,6 +200,9 @@ def main() -> None:
         return
     args.work.mkdir(parents=True, exist_ok=True)
     folder = tables(args.data, args.work)
+    if args.page:
+        write_page(folder, args.work, 0, args.page)
+        return
     done = {(row["name"], row["seed"]) for row in rows}
     chosen = args.only.split(",") if args.only else names()
     wanted = [(name, int(seed)) for seed in args.seeds.split(",") for name in chosen]
