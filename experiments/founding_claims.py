@@ -56,8 +56,8 @@ def sweeps(rows: list[Row]) -> dict[str, Any]:
 def hard_chips(rows: list[Row]) -> dict[str, Any]:
     """F1 on the third of the wet chips on which the reference's F1 is lowest, and on the rest.
 
-    A chip is wet with a hundredth of water or more. The reference is cross-entropy of the other seed where there is one, so that no recipe is
-    compared on chips that were hard for itself.
+    A chip is wet with a hundredth of water or more. The reference is cross-entropy of the other
+    seed where there is one, so that no recipe is compared on chips that were hard for itself.
     """
     found: dict[str, Any] = {}
     plain = {row["seed"]: row for row in rows if row["name"] == "cross_entropy"}
