@@ -76,6 +76,11 @@ class Progress:
         }
         self.stale = 0
 
+    @property
+    def best_note(self) -> str:
+        """The best score so far in words; nothing before the first."""
+        return f"best F1 {self.best['score']:.3f}" if self.best else ""
+
     def start_next_epoch(self) -> None:
         """Forget what belonged to the epoch that ended."""
         self.epoch, self.step, self.sums, self.seen = self.epoch + 1, 0, {}, []

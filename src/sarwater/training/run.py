@@ -152,7 +152,7 @@ class Run:
         for batch, other in self._batches():
             loss = self._step(batch, other)
             progress.step += 1
-            bar.advance(note=f"epoch {progress.epoch + 1}  loss {loss:.4f}  {self._best_note()}")
+            bar.advance(note=f"epoch {progress.epoch + 1}  loss {loss:.4f}  {progress.best_note}")
             self._maybe_save()
 
     def _batches(self) -> Iterator[tuple[Patch, Patch | None]]:
@@ -346,7 +346,3 @@ class Run:
     def _is_stale(self) -> bool:
         limit = self.settings.optimization.early_stopping
         return limit is not None and self.progress.stale >= limit
-
-    def _best_note(self) -> str:
-        best = self.progress.best
-        return f"best F1 {best['score']:.3f}" if best else ""
