@@ -62,28 +62,35 @@ class Loggers:
         self._open: dict[str, Any] = {}
         self._failed: set[str] = set()
 
-    def log(self, history: Rows) -> None:
-        """Send the rows that a logger does not have yet.
+    def begin(self, history: Rows) -> None:
+        """Open the services, so that one that cannot be reached is known before the first step.
 
         A service that fails is told of in a warning and asked again at the end alone: its client
         may wait for minutes, and a run does not stand still for its curves.
 
         Args:
-            history: of all epochs so far; none before the first, to open what there is to open.
+            history: of all epochs so far; what a service lacks of it is sent.
         """
-        for name in self._settings.run.loggers:
-            if name == "tensorboard":
-                if history:
-                    _log_to_tensorboard(self._folder / name, history)
-            elif name not in self._failed:
+        for name in self._services:
+            self._try(name, partial(self._send, name, history))
+
+    def log(self, history: Rows) -> None:
+        """Send the last row, and before it what a logger does not have yet."""
+        if "tensorboard" in self._settings.run.loggers:
+            _log_to_tensorboard(self._folder / "tensorboard", history)
+        for name in self._services:
+            if name not in self._failed:
                 self._try(name, partial(self._send, name, history))
 
     def finish(self, history: Rows) -> None:
         """Send what a service lacks, and tell it that the run has come to its end."""
-        for name in self._settings.run.loggers:
-            if name != "tensorboard":
-                self._try(name, partial(self._close, name, history))
+        for name in self._services:
+            self._try(name, partial(self._close, name, history))
         self._open.clear()
+
+    @property
+    def _services(self) -> list[str]:
+        return [name for name in self._settings.run.loggers if name in _MAKERS]
 
     def _try(self, name: str, send: Callable[[], None]) -> None:
         try:

@@ -125,7 +125,7 @@ class Run:
         """Train until the last epoch, or until nothing has improved for long enough."""
         chosen = self.settings.optimization
         if self.fabric.is_global_zero:
-            self._loggers.log(self.progress.history)
+            self._loggers.begin(self.progress.history)
         self._began = time.monotonic() - self.progress.seconds
         done = self.progress.epoch * self.steps + self.progress.step
         total = chosen.epochs * self.steps
