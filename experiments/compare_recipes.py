@@ -1,7 +1,8 @@
 """Losses, normalization, choice of patches and schedules, compared on real events.
 
 command:  python experiments/compare_recipes.py --data $SARWATER_DATA [--only NAME,..]
-          [--seeds 0,1] [--jobs 2] [--work DIR]; finished runs are skipped, --table prints,
+          [--seeds 0,1] [--jobs 2] [--work DIR]; finished runs are skipped, --table prints
+          and writes the scores into the heads of the files,
           --page HTML writes a page of the comparison
 hardware: two CPU cores, about five minutes a run and core
 result:   experiments/results/recipes.json: a row a run
@@ -152,20 +153,60 @@ def _f1(counts: Any) -> Any:
     return 2 * counts[0] / np.maximum(2 * counts[0] + counts[1] + counts[2], 1)
 
 
-def print_table(rows: list[Row]) -> None:
-    """Print F1 at the chosen threshold on each test, and differences to the reference."""
-    head = ["experiment", "seeds", *(f"{test} F1 | difference [95 %]" for test in TESTS)]
-    print("| " + " | ".join(head) + " |\n" + "| --- " * (2 + 2 * len(TESTS)) + "|")
+def print_tables(rows: list[Row]) -> None:
+    """Print F1 at the chosen threshold with differences to the reference, and the sweeps."""
+    print_row(
+        "experiment", "seeds", *(f"{test}: F1 | difference [95 %]" for test in TESTS), is_head=True
+    )
     for name in names():
         own = [row for row in rows if row["name"] == name]
         if own:
-            cells = [name, ", ".join(str(row["seed"]) for row in own)]
+            cells = []
             for test in TESTS:
-                cells.append(f"{np.mean([row[test]['chosen']['f1'] for row in own]):.3f}")
                 found = difference(rows, name, test)
-                is_plain = name == REFERENCE
-                cells.append("-" if is_plain else "{:+.3f} [{:+.3f}, {:+.3f}]".format(*found))
-            print("| " + " | ".join(cells) + " |")
+                apart = "-" if name == REFERENCE else "{:+.3f} [{:+.3f}, {:+.3f}]".format(*found)
+                cells.append(f"{mean_f1(own, test):.3f} | {apart}")
+            print_row(f"`{name}`", ", ".join(str(row["seed"]) for row in own), *cells)
+    for name in (REFERENCE, *GROUPS["weights"]):
+        for row in rows:
+            if row["name"] == name:
+                print(f"\n{name}, seed {row['seed']}\n")
+                print_row("threshold", *(f"{test}: P / R / F1" for test in TESTS), is_head=True)
+                for points in zip(*(row[test]["sweep"] for test in TESTS), strict=True):
+                    shown = [
+                        f"{p['precision']:.3f} / {p['recall']:.3f} / {p['f1']:.3f}" for p in points
+                    ]
+                    print_row(points[0]["threshold"], *shown)
+
+
+def print_row(*cells: object, is_head: bool = False) -> None:
+    """Print a row of a Markdown table."""
+    line = f"| {' | '.join(map(str, cells))} |"
+    print(line)
+    if is_head:
+        print("| --- " * (line.count("|") - 1) + "|")
+
+
+def mean_f1(rows: list[Row], test: str) -> float:
+    """Return the mean over seeds of F1 at the chosen threshold."""
+    return float(np.mean([row[test]["chosen"]["f1"] for row in rows]))
+
+
+def write_heads(rows: list[Row]) -> None:
+    """Write time and scores into the last line of the heads of the experiments' files."""
+    for name in names():
+        own = [row for row in rows if row["name"] == name]
+        if own:
+            minutes = np.mean([max(row["trained_s"], row["seconds"]) for row in own]) / 60
+            scores = ", ".join(f"{mean_f1(own, test):.3f} {test.capitalize()}" for test in TESTS)
+            seeds = " and ".join(str(row["seed"]) for row in own)
+            path = FOLDER / f"{name}.yaml"
+            lines = path.read_text().splitlines(keepends=True)
+            lines[2] = (
+                f"# hardware and time, score: one of two CPU cores, {minutes:.0f} min a seed; "
+                f"F1 {scores} (seed {seeds})\n"
+            )
+            path.write_text("".join(lines))
 
 
 def write_page(folder: Path, work: Path, seed: int, page: Path) -> None:
@@ -192,11 +233,12 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--page", type=Path, help="write a page of seed 0's runs, train nothing")
-    parser.add_argument("--table", action="store_true", help="print what is there, run nothing")
+    parser.add_argument("--table", action="store_true", help="print what is there, heads too")
     args = parser.parse_args()
     rows: list[Row] = json.loads(RESULTS.read_text())["runs"] if RESULTS.exists() else []
     if args.table:
-        print_table(rows)
+        print_tables(rows)
+        write_heads(rows)
         return
     args.work.mkdir(parents=True, exist_ok=True)
     folder = tables(args.data, args.work)
