@@ -7,6 +7,7 @@ import jinja2
 import numpy as np
 from matplotlib.figure import Figure
 
+from events import EVENTS
 from sarwater.datasets.manifest import Manifest
 from sarwater.evaluation.chips import ModelIdentity, Observed, evaluate
 from sarwater.models.bundle import Bundle, ModelInfo
@@ -54,12 +55,20 @@ def card(info: ModelInfo, results: dict[str, Any], size: int) -> str:
         criterion=info.threshold_criterion,
         decibels=info.decibel_statistics,
         decibel_chips=results["decibel_chips"],
-        events=info.data["domains"],
+        events=sorted(EVENTS.values()),
+        simulated=results["simulated"],
+        simulated_chips=results["simulated_chips"],
+        level_words=_where_it_is_under(rows),
         train_chips=info.data["train_chips"],
         val_chips=info.data["val_chips"],
         data_hash=info.data["manifest_sha256"],
         version=info.version,
     )
+
+
+def _where_it_is_under(rows: list[dict[str, Any]]) -> str:
+    under = [one["name"] for one in rows if one["iou"] < one["best_iou"]]
+    return f", and under that threshold on {' and '.join(under)}" if under else ""
 
 
 def _row(name: str, found: dict[str, Any]) -> dict[str, Any]:

@@ -239,6 +239,7 @@ def main() -> None:
             path, regions, args.work / "simulated", lambda chip: chip.domain
         ),
         "decibel_chips": len(unlabelled_decibels(tables)),
+        "simulated_chips": len(simulated(tables, "train")),
     }
     text = json.dumps(results, indent=1) + "\n"
     (args.work / RESULTS.name).write_text(text)
