@@ -15,6 +15,7 @@ from affine import Affine
 
 import sarwater
 from sarwater.errors import ConfigError, DataError, ModelError, OutputExistsError, RasterError
+from sarwater.files import write_json
 from sarwater.mapping import making
 from sarwater.mapping.inputs import NO_PLACE, SceneSource
 from sarwater.mapping.options import MapOptions
@@ -544,11 +545,10 @@ def test_a_map_that_is_killed_while_it_writes_its_last_files_goes_on(
     make_tif: TifMaker, mapped: Mapped, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = make_tif("s.tif", decibels(), crs=CRS, bands=BANDS)
-    write = making.write_json
     killed = [True]
 
     def write_once(path: Path, value: Any, *, overwrite: bool = False) -> None:
-        write(path, value, overwrite=overwrite)
+        write_json(path, value, overwrite=overwrite)
         if killed:
             killed.clear()
             raise KeyboardInterrupt
