@@ -101,8 +101,9 @@ class Handler(BaseHTTPRequestHandler):
             body = bytes(len(body))
         if fault == "break":
             body = body[: len(body) // 2]
-        self.wfile.write(body)
+        # Counted first: the client may have it all, and the test go on, before the write returns.
         self.bucket.served[name] += len(body)
+        self.wfile.write(body)
         self.close_connection = True
 
     def _fault(self, name: str) -> str:
