@@ -12,7 +12,7 @@ from sarwater.errors import SarwaterError
 from sarwater.mapping.inputs import SceneSource, open_for_model
 from sarwater.mapping.options import MapOptions
 from sarwater.prediction import Predictor
-from sarwater.raster import small_cache
+from sarwater.raster import block_cache, cache_size
 from sarwater.tiling import window_starts
 
 _BASE = 600e6
@@ -70,8 +70,9 @@ def as_json(estimates: Sequence[Estimate]) -> list[dict[str, Any]]:
 def _estimate(
     source: SceneSource, predictor: Predictor, options: MapOptions, seconds: float
 ) -> Estimate:
-    with small_cache(), open_for_model(source, predictor) as scene:
+    with block_cache(), open_for_model(source, predictor) as scene:
         grid, notes, is_byte = scene.grid, scene.notes, scene.is_byte
+        shared = cache_size(scene.shared_bytes)
     patch, overlap = predictor.windows.patch_size, predictor.windows.overlap
     down, across = (
         len(window_starts(length, patch, overlap)) for length in (grid.height, grid.width)
@@ -86,7 +87,7 @@ def _estimate(
         grid.width,
         down * across,
         round(down * across * seconds * _AROUND, 1),
-        round((_BASE + patch * grid.width * per_pixel) / 1e9, 2),
+        round((_BASE + shared + patch * grid.width * per_pixel) / 1e9, 2),
         round(2 * stored * grid.height * grid.width / 1e9, 3),
         notes,
     )

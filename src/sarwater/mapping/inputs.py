@@ -73,6 +73,8 @@ class ModelScene:
         """What was converted, assumed, or looks odd."""
         self.is_byte = scene.dtype == "uint8"
         """Whether the files hold bytes."""
+        self.shared_bytes = scene.shared_bytes
+        """Bytes of blocks that pay to be held while the scene is read row by row."""
         self._scene = scene
         self.predictor = predictor
         """The model, as it takes this scene's units."""

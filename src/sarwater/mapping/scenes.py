@@ -18,7 +18,7 @@ from sarwater.mapping.outputs import output_paths, publish
 from sarwater.mapping.thresholds import in_words, threshold_of_scene
 from sarwater.mapping.work import work_folder
 from sarwater.prediction import Predictor
-from sarwater.raster import small_cache
+from sarwater.raster import block_cache
 
 _LONGEST = 200
 """Bytes of a scene's name; file systems hold 255 with what is added."""
@@ -108,7 +108,7 @@ def map_scene(
         given = SCENE_THRESHOLD
         options = replace(options, threshold=given)
     threshold = float(given) if isinstance(given, float | int) else info.threshold
-    with small_cache(), open_for_model(source, predictor) as scene:
+    with open_for_model(source, predictor) as scene, block_cache(scene.shared_bytes):
         for note in scene.notes:
             say(f"{title}: {note}")
         predictor = scene.predictor

@@ -9,10 +9,11 @@ from sarwater.raster.chips import label_values, read_chip, read_target
 from sarwater.raster.grids import check_same_grid, lonlat_bounds, pixel_area, short_crs
 from sarwater.raster.opening import (
     Header,
+    block_cache,
+    cache_size,
     gdal_drivers,
     gdal_version,
     read_header,
-    small_cache,
 )
 from sarwater.raster.outlines import outlines
 from sarwater.raster.regridding import OnGrid, on_grid
@@ -27,7 +28,9 @@ __all__ = [
     "RasterWriter",
     "RowRaster",
     "Scene",
+    "block_cache",
     "border_valid",
+    "cache_size",
     "check_same_grid",
     "create_rows",
     "gdal_drivers",
@@ -43,7 +46,6 @@ __all__ = [
     "read_header",
     "read_target",
     "short_crs",
-    "small_cache",
     "write_cog",
     "write_raster",
 ]

@@ -162,17 +162,27 @@ def opened(path: Path, **options: Any) -> Iterator[Any]:
         yield dataset
 
 
-_CACHE = 64 << 20
-"""Bytes, for a row of blocks of a wide scene, which two rows of windows read; GDAL's own default is
-a twentieth of the machine's memory. Not megabytes, as GDAL itself would take a small number to be:
-rasterio sets the number as it is."""
+_LEAST_CACHE, _MOST_CACHE = 64 << 20, 512 << 20
+"""Bytes. Not megabytes, as GDAL itself would take a small number to be: rasterio sets the number as
+it is."""
 
 
 @contextmanager
-def small_cache() -> Iterator[None]:
-    """Hold few blocks of rasters in memory, as long as they are read and written by rows."""
-    with rasterio.Env(GDAL_CACHEMAX=_CACHE):
+def block_cache(shared: int = 0) -> Iterator[None]:
+    """Hold few blocks of rasters in memory, as long as they are read and written by rows.
+
+    GDAL's own default is a twentieth of the machine's memory.
+
+    Args:
+        shared: bytes that pay, of ``Scene.shared_bytes``.
+    """
+    with rasterio.Env(GDAL_CACHEMAX=cache_size(shared)):
         yield
+
+
+def cache_size(shared: int) -> int:
+    """Return the bytes of a cache that holds what pays, within bounds."""
+    return min(max(shared, _LEAST_CACHE), _MOST_CACHE)
 
 
 def gdal_version() -> str:
