@@ -1,14 +1,14 @@
 """How fast whole scenes are mapped, beside what others do with the same network and scene.
 
 command:  python benchmarks/mapping.py [--quick] [--scene FILE] [--model FILE] [--json FILE]
-          [--repeats 3] [--only NAME,..]
+          [--repeats 3] [--only NAME,..] [--large | --tall] [--decibels]
 hardware: two CPU cores; --quick ends within ten minutes. Nothing else should run
 result:   benchmarks/results/mapping.json: a row a contender and repeat, and a summary
 
 Each contender runs in a process of its own and begins with the scene's file. `bare` is the engine
-alone on patches that lie in memory; `eager` is the loop that one writes first; `monai` is
-`sliding_window_inference`, which needs MONAI (`pip install monai`; passed over where it is not
-there). All windows are 512 px with an overlap of 64.
+alone on patches that lie in memory, `ours no network` all but the engine; `eager` is the loop that
+one writes first; `monai` is `sliding_window_inference`, which needs MONAI (`pip install monai`;
+passed over where it is not there). All windows are 512 px with an overlap of 64.
 """
 
 import argparse
@@ -41,6 +41,7 @@ CONTENDERS = {
     "ours openvino float32": ("ours", "openvino", "float32"),
     "ours torch float32": ("ours", "torch", "float32"),
     "ours torch bfloat16": ("ours", "torch", "bfloat16"),
+    "ours no network": ("ours", "none", ""),
     "bare openvino bfloat16": ("bare", "openvino", "bfloat16"),
     "bare openvino float32": ("bare", "openvino", "float32"),
     "eager float32": ("eager", "", "float32"),
@@ -55,13 +56,13 @@ CONTENDERS = {
 PEERS = ("monai", "geoai", "terratorch")
 REFERENCE = "ours torch float32"
 LONG = {
-    "large": ("ours openvino bfloat16", "bare openvino bfloat16"),
+    "large": ("ours openvino bfloat16", "bare openvino bfloat16", "ours no network"),
     "tall": ("ours openvino bfloat16",),
 }
 """Scenes that take long, and who maps them where none is named."""
 
 
-def make_model(path: Path) -> None:
+def make_model(path: Path, *, decibels: bool) -> None:
     """Save the default network with random weights; its batch norm has seen noise."""
     import torch
 
@@ -76,21 +77,26 @@ def make_model(path: Path) -> None:
     with torch.no_grad():
         for _ in range(5):
             network(torch.randn(4, 2, 256, 256))
-    known = BandStatistics((105.0, 95.0), (45.0, 40.0), 1)
+    units = Units.DB if decibels else Units.BYTE
+    mean, std = ((-17.6, -18.8), (5.3, 4.7)) if decibels else ((105.0, 95.0), (45.0, 40.0))
+    known = BandStatistics(mean, std, 1)
     info = ModelInfo(
         version="benchmark",
         classes=("land", "water"),
         bands=("VV", "VH"),
-        units=Units.BYTE,
-        normalization=Normalizer(Normalization.DATASET, Units.BYTE, known),
+        units=units,
+        normalization=Normalizer(Normalization.DATASET, units, known),
         patch_size=PATCH,
         architecture=Architecture(),
     )
     save_bundle(path, Bundle(info, network.state_dict()))
 
 
-def make_scene(path: Path, height: int, width: int) -> None:
-    """Write rivers and fields under speckle as two bands of bytes, blocks of 512, deflate."""
+def make_scene(path: Path, height: int, width: int, *, decibels: bool) -> None:
+    """Write rivers and fields under speckle as two bands, blocks of 512 px, deflate.
+
+    They are of bytes, or of decibels in float32, as processing chains write them.
+    """
     import rasterio
     from scipy import ndimage
 
@@ -105,8 +111,8 @@ def make_scene(path: Path, height: int, width: int) -> None:
         "height": height,
         "width": width,
         "count": 2,
-        "dtype": "uint8",
-        "nodata": 255,
+        "dtype": "float32" if decibels else "uint8",
+        "nodata": -9999 if decibels else 255,
         "tiled": True,
         "blockxsize": 512,
         "blockysize": 512,
@@ -122,7 +128,8 @@ def make_scene(path: Path, height: int, width: int) -> None:
             lines = (row + np.arange(rows)) % side
             wide = np.take(level[:, lines], np.arange(width) % side, axis=2)
             speckle = 10 * np.log10(random.gamma(4, 1 / 4, wide.shape)) * 255 / 30
-            image = np.clip(wide + speckle, 0, 254).astype(np.uint8)
+            image = np.clip(wide + speckle, 0, 254)
+            image = (image / 8.5 - 30).astype(np.float32) if decibels else image.astype(np.uint8)
             dataset.write(image, window=rasterio.windows.Window(0, row, width, rows))
 
 
@@ -134,6 +141,24 @@ def window_pixels(height: int, width: int) -> int:
     return windows * PATCH * PATCH
 
 
+class NoNetwork:
+    """An engine that answers at once: what is left is reading, blending and writing."""
+
+    name, best_batch, parallel = "none", 1, os.cpu_count() or 1
+
+    def __init__(self) -> None:
+        """Make an answer of rivers."""
+        from scipy import ndimage
+
+        smooth = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(PATCH, PATCH)), 4)
+        water = 1 / (1 + np.exp(-4 * smooth / smooth.std()))
+        self._answer = np.stack([1 - water, water]).astype(np.float32)
+
+    def predict(self, patches: Any) -> Any:
+        """Return a copy of the answer for each patch."""
+        return np.repeat(self._answer[None], len(patches), axis=0)
+
+
 def run_ours(scene: Path, model: Path, engine: str, precision: str, out: Path) -> float:
     """Map the scene, from its file to finished files."""
     from sarwater.mapping.inputs import SceneSource
@@ -141,8 +166,14 @@ def run_ours(scene: Path, model: Path, engine: str, precision: str, out: Path) -
     from sarwater.models.bundle import load_bundle
     from sarwater.prediction import PredictionOptions, Predictor
 
-    options = PredictionOptions(engine=engine, precision=precision, device="cpu", overlap=OVERLAP)
-    predictor = Predictor(load_bundle(model), options)
+    if engine == "none":
+        options, own = PredictionOptions(overlap=OVERLAP), NoNetwork()
+        predictor = Predictor(load_bundle(model), options, engine=own)
+    else:
+        options = PredictionOptions(
+            engine=engine, precision=precision, device="cpu", overlap=OVERLAP
+        )
+        predictor = Predictor(load_bundle(model), options)
     begin = time.perf_counter()
     map_scene(SceneSource((scene,)), predictor, out, say=lambda _: None)
     return time.perf_counter() - begin
@@ -375,6 +406,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a scene of 3072 x 3072 px")
     parser.add_argument("--large", action="store_true", help="17000 x 25000 px; ours and bare")
     parser.add_argument("--tall", action="store_true", help="twice as tall, for memory; ours only")
+    parser.add_argument("--decibels", action="store_true", help="float32 in place of bytes")
     parser.add_argument("--scene", type=Path, help="in place of a simulated one: VV, VH as bytes")
     parser.add_argument("--model", type=Path, help="in place of random weights")
     parser.add_argument("--repeats", type=int, default=3)
@@ -397,9 +429,9 @@ def main() -> None:
         work = Path(folder)
         scene, model = args.scene or work / "scene.tif", args.model or work / "model.safetensors"
         if args.scene is None:
-            make_scene(scene, *SIDES[size])
+            make_scene(scene, *SIDES[size], decibels=args.decibels)
         if args.model is None:
-            make_model(model)
+            make_model(model, decibels=args.decibels)
         with rasterio.open(scene) as dataset:
             height, width = dataset.shape
         pixels, rows, masks = window_pixels(height, width), [], {}
@@ -436,9 +468,10 @@ def main() -> None:
         },
         "runs": rows,
     }
+    key = f"{size}_decibels" if args.decibels else size
     args.json.parent.mkdir(exist_ok=True)
     known = json.loads(args.json.read_text()) if args.json.exists() else {}
-    args.json.write_text(json.dumps(known | {size: result}, indent=1) + "\n")
+    args.json.write_text(json.dumps(known | {key: result}, indent=1) + "\n")
     print(json.dumps(result["summary"], indent=2))
 
 
