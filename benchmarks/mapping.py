@@ -356,6 +356,29 @@ def run_one(name: str, scene: Path, model: Path, out: Path) -> dict[str, Any]:
     return {"seconds": seconds, "peak_rss_gb": peak_rss_gb()}
 
 
+def run_all(
+    names: list[str], repeats: int, files: tuple[Path, Path, Path], pixels: int
+) -> tuple[list[dict[str, Any]], dict[str, Path]]:
+    """Run contenders in turns, each in a process; return a row a run, and each one's mask."""
+    rows, masks, (scene, model, work) = [], {}, files
+    for repeat in range(repeats):
+        for name in names:
+            out = work / f"{name}-{repeat}".replace(" ", "_")
+            command = [sys.executable, __file__, "--one", name, *map(str, (scene, model, out))]
+            done = subprocess.run(command, capture_output=True, text=True)
+            if done.returncode:
+                print(f"{name} was passed over: {done.stderr.splitlines()[-1]}", flush=True)
+                names = [one for one in names if one != name]
+                continue
+            row = {"name": name, "repeat": repeat, **json.loads(done.stdout.splitlines()[-1])}
+            row["mpx_per_s"] = pixels / row["seconds"] / 1e6
+            rows.append(row)
+            found = sorted(out.glob("*_water.tif")) if out.exists() else []
+            masks |= {name: found[0]} if found else {}
+            print(f"{name}: {row['mpx_per_s']:.2f} Mpx/s, {row['peak_rss_gb']:.2f} GB", flush=True)
+    return rows, masks
+
+
 def peak_rss_gb() -> float:
     """Return the most memory that this process has held, in gigabytes.
 
@@ -434,24 +457,8 @@ def main() -> None:
             make_model(model, decibels=args.decibels)
         with rasterio.open(scene) as dataset:
             height, width = dataset.shape
-        pixels, rows, masks = window_pixels(height, width), [], {}
-        for repeat in range(args.repeats):
-            for name in chosen:
-                out = work / f"{name}-{repeat}".replace(" ", "_")
-                command = [sys.executable, __file__, "--one", name, *map(str, (scene, model, out))]
-                done = subprocess.run(command, capture_output=True, text=True)
-                if done.returncode:
-                    print(f"{name} was passed over: {done.stderr.splitlines()[-1]}", flush=True)
-                    chosen = [one for one in chosen if one != name]
-                    continue
-                row = {"name": name, "repeat": repeat, **json.loads(done.stdout.splitlines()[-1])}
-                row["mpx_per_s"] = pixels / row["seconds"] / 1e6
-                rows.append(row)
-                found = sorted(out.glob("*_water.tif")) if out.exists() else []
-                masks |= {name: found[0]} if found else {}
-                print(
-                    f"{name}: {row['mpx_per_s']:.2f} Mpx/s, {row['peak_rss_gb']:.2f} GB", flush=True
-                )
+        pixels = window_pixels(height, width)
+        rows, masks = run_all(chosen, args.repeats, (scene, model, work), pixels)
         same = {
             name: round(agreement(mask, masks[REFERENCE]), 6)
             for name, mask in masks.items()
