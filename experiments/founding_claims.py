@@ -53,6 +53,21 @@ def sweeps(rows: list[Row]) -> dict[str, Any]:
     return found
 
 
+def false_positives(rows: list[Row]) -> dict[str, Any]:
+    """Precision and recall at .5 of the Tversky losses, by what a false positive costs.
+
+    At one threshold for all: one of its own would move back what the weights moved.
+    """
+    found: dict[str, Any] = {}
+    for row in rows:
+        if row["name"] in ("tversky_fp", "tversky_half", "tversky_fn"):
+            for test in TESTS:
+                half = row[test]["half"]
+                kept = {key: half[key] for key in ("precision", "recall", "f1")}
+                found[f"{row['name']}-s{row['seed']}-{test}"] = kept
+    return found
+
+
 def hard_chips(rows: list[Row]) -> dict[str, Any]:
     """F1 on the third of the wet chips on which the reference's F1 is lowest, and on the rest.
 
@@ -192,6 +207,7 @@ def main() -> None:
     model = args.work / "cross_entropy-s0" / "model.safetensors"
     found = {
         "sweeps": sweeps(rows),
+        "false_positives": false_positives(rows),
         "hard_chips": hard_chips(rows),
         "gradients": gradients(model, tables(args.data, args.work)),
         "learned_weights": learned_weights(args.adaptation, args.work),

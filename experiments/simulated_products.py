@@ -14,7 +14,7 @@ from commands import sarwater
 from sarwater.datasets.manifest import ChipRecord, Manifest, read_manifest, write_manifest
 from sarwater.types import Units
 
-SEEDS = {"train": (101, 102), "test": (103,)}
+SEEDS = {"train": (101, 102, *range(104, 110)), "test": (103,)}
 """Numbers of the pairs of regions: for training, and for the check on pairs that were not."""
 _SIZE = 1024
 _DECIBELS = ((-28.0, 4.0), (-42.0, -8.0))

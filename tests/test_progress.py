@@ -19,7 +19,7 @@ with step("mapping", total=8, completed=2, unit="rows") as bar:
         time.sleep(0.05)
         bar.advance(note="loss 0.25 [of] it")
     for _ in track(range(3), "validating", 3):
-        time.sleep(0.15)
+        time.sleep(0.3)
     bar.advance()
 with step("writing", None):
     time.sleep(0.2)
