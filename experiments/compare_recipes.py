@@ -155,28 +155,38 @@ def _f1(counts: Any) -> Any:
 
 def print_tables(rows: list[Row]) -> None:
     """Print F1 at the chosen threshold with differences to the reference, and the sweeps."""
-    print_row(
-        "experiment", "seeds", *(f"{test}: F1 | difference [95 %]" for test in TESTS), is_head=True
-    )
-    for name in names():
+    for group, members in GROUPS.items():
+        print(f"\n{group}\n")
+        heads = (f"{test.capitalize()}: F1, difference" for test in TESTS)
+        print_row("experiment", "runs", *heads, is_head=True)
+        for name in (REFERENCE, *members):
+            own = [row for row in rows if row["name"] == name]
+            if own:
+                cells = (scores_on(test, name, rows) for test in TESTS)
+                print_row(f"`{name}`", len(own), *cells)
+    for name in (REFERENCE, *GROUPS["weights"]):
         own = [row for row in rows if row["name"] == name]
         if own:
-            cells = []
-            for test in TESTS:
-                found = difference(rows, name, test)
-                apart = "-" if name == REFERENCE else "{:+.3f} [{:+.3f}, {:+.3f}]".format(*found)
-                cells.append(f"{mean_f1(own, test):.3f} | {apart}")
-            print_row(f"`{name}`", ", ".join(str(row["seed"]) for row in own), *cells)
-    for name in (REFERENCE, *GROUPS["weights"]):
-        for row in rows:
-            if row["name"] == name:
-                print(f"\n{name}, seed {row['seed']}\n")
-                print_row("threshold", *(f"{test}: P / R / F1" for test in TESTS), is_head=True)
-                for points in zip(*(row[test]["sweep"] for test in TESTS), strict=True):
-                    shown = [
-                        f"{p['precision']:.3f} / {p['recall']:.3f} / {p['f1']:.3f}" for p in points
-                    ]
-                    print_row(points[0]["threshold"], *shown)
+            print(f"\n{name}, mean of {len(own)}\n")
+            heads = (f"{test.capitalize()}: P / R / F1" for test in TESTS)
+            print_row("threshold", *heads, is_head=True)
+            for step in range(8):
+                print_row(f".{step + 1}", *(mean_point(own, test, step) for test in TESTS))
+
+
+def scores_on(test: str, name: str, rows: list[Row]) -> str:
+    """Return F1 of an experiment on a test, and the difference to the reference with interval."""
+    own = mean_f1([row for row in rows if row["name"] == name], test)
+    if name == REFERENCE:
+        return f"{own:.3f}"
+    return "{:.3f}, {:+.3f} [{:+.3f}, {:+.3f}]".format(own, *difference(rows, name, test))
+
+
+def mean_point(rows: list[Row], test: str, step: int) -> str:
+    """Return mean precision, recall and F1 at a threshold of the sweep."""
+    points = [row[test]["sweep"][step] for row in rows]
+    means = (np.mean([point[key] for point in points]) for key in ("precision", "recall", "f1"))
+    return " / ".join(f"{mean:.3f}".lstrip("0") for mean in means)
 
 
 def print_row(*cells: object, is_head: bool = False) -> None:
