@@ -131,7 +131,12 @@ def gradients(model: Path, folder: Path) -> dict[str, Any]:
 
 
 def learned_weights(adaptation: Path, recipes: Path) -> dict[str, Any]:
-    """How far learned weights go, and what each loss then adds: L / (2 c^2)."""
+    """How far learned weights go, and what each loss then adds: L / (2 c^2).
+
+    ``settled`` is where they would come to rest at the losses of that epoch: where the derivative
+    of L / (2 c^2) + ln(1 + c^2) by c is 0, c^2 = (L + sqrt(L^2 + 8 L)) / 4. A loss then adds about
+    the square root of itself, sqrt(L / 2) for small L.
+    """
     files = sorted(adaptation.glob("runs/*-founding-s0/curves.csv"))
     files += sorted(recipes.glob("learned_sum-s*/curves.csv"))
     found: dict[str, Any] = {}
@@ -140,19 +145,26 @@ def learned_weights(adaptation: Path, recipes: Path) -> dict[str, Any]:
             rows = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(text)]
         names = [key[2:] for key in rows[0] if key.startswith("c_")]
         for when, row in (("first", rows[0]), ("last", rows[-1])):
-            adds = {name: row[f"train_{name}"] / (2 * row[f"c_{name}"] ** 2) for name in names}
+            losses = np.array([row[f"train_{name}"] for name in names])
+            weights = np.array([row[f"c_{name}"] for name in names])
+            settled = np.sqrt((losses + np.sqrt(losses**2 + 8 * losses)) / 4)
+            values = {
+                "loss": losses,
+                "c": weights,
+                "share": _shares(losses / weights**2),
+                "share_of_plain_sum": _shares(losses),
+                "settled_c": settled,
+                "settled_share": _shares(losses / settled**2),
+            }
             found.setdefault(file.parent.name, {"epochs": len(rows)})[when] = {
-                "loss": {name: round(row[f"train_{name}"], 4) for name in names},
-                "c": {name: round(row[f"c_{name}"], 4) for name in names},
-                "share": {name: round(adds[name] / sum(adds.values()), 3) for name in names},
-                "share_of_plain_sum": {
-                    name: round(
-                        row[f"train_{name}"] / sum(row[f"train_{other}"] for other in names), 3
-                    )
-                    for name in names
-                },
+                key: dict(zip(names, np.round(each, 4).tolist(), strict=True))
+                for key, each in values.items()
             }
     return found
+
+
+def _shares(values: Any) -> Any:
+    return values / values.sum()
 
 
 def _predicted(model: Path, folder: Path) -> tuple[Tensor, Tensor]:
