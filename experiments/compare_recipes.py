@@ -2,7 +2,7 @@
 
 command:  python experiments/compare_recipes.py --data $SARWATER_DATA [--only NAME,..]
           [--seeds 0,1] [--jobs 2] [--work DIR]; finished runs are skipped, --table prints
-          and writes the scores into the heads of the files,
+          and writes the scores into the heads of the files and README.md,
           --page HTML writes a page of the comparison
 hardware: two CPU cores, about five minutes a run and core
 result:   experiments/results/recipes.json: a row a run
@@ -30,6 +30,9 @@ from sarwater.prediction import PredictionOptions, Predictor
 HERE = Path(__file__).parent
 FOLDER = HERE / "comparisons"
 RESULTS = HERE / "results" / "recipes.json"
+README = HERE / "README.md"
+MARKS = ("<!-- recipes -->\n", "<!-- end of recipes -->\n")
+"""Between them the README holds the scores."""
 REFERENCE = "cross_entropy"
 GROUPS = {
     "weights": ("weights_1_3", "weights_1_8"),
@@ -191,10 +194,13 @@ def mean_point(rows: list[Row], test: str, step: int) -> str:
 
 def print_row(*cells: object, is_head: bool = False) -> None:
     """Print a row of a Markdown table."""
+    print(table_row(*cells, is_head=is_head))
+
+
+def table_row(*cells: object, is_head: bool = False) -> str:
+    """Return a row of a Markdown table."""
     line = f"| {' | '.join(map(str, cells))} |"
-    print(line)
-    if is_head:
-        print("| --- " * (line.count("|") - 1) + "|")
+    return line + "\n" + "| --- " * len(cells) + "|" if is_head else line
 
 
 def mean_f1(rows: list[Row], test: str) -> float:
@@ -217,6 +223,21 @@ def write_heads(rows: list[Row]) -> None:
                 f"F1 {scores} (seed {seeds})\n"
             )
             path.write_text("".join(lines))
+
+
+def write_readme(rows: list[Row]) -> None:
+    """Write what each experiment is, its scores and its time into the README."""
+    lines = [table_row("experiment", "what", "runs", *map(str.capitalize, TESTS), is_head=True)]
+    for name in names():
+        own = [row for row in rows if row["name"] == name]
+        if own:
+            what = (FOLDER / f"{name}.yaml").read_text().splitlines()[0].removeprefix("# ")
+            scores = (f"{mean_f1(own, test):.3f}" for test in TESTS)
+            lines.append(table_row(f"`{name}`", what, len(own), *scores))
+    text, (begin, end) = README.read_text(), MARKS
+    before, rest = text.split(begin)
+    after = rest.split(end)[1]
+    README.write_text(before + begin + "\n".join([*lines, ""]) + end + after)
 
 
 def write_page(folder: Path, work: Path, seed: int, page: Path) -> None:
@@ -249,6 +270,7 @@ def main() -> None:
     if args.table:
         print_tables(rows)
         write_heads(rows)
+        write_readme(rows)
         return
     args.work.mkdir(parents=True, exist_ok=True)
     folder = tables(args.data, args.work)
