@@ -241,6 +241,7 @@ def main() -> None:
     tables = args.work / "tables"
     index_events(args.data, tables)
     index_sen1floods11(args.data, tables / "sen1floods11.csv")
+    simulated(tables, "train")  # before several trainings ask for it at once
     is_variant = args.config.resolve() != CONFIG.resolve()
     wanted = [*EVENTS] if is_variant else [*EVENTS, ALL]
     with ThreadPoolExecutor(args.jobs) as pool:
