@@ -20,13 +20,16 @@ _WORST = 6
 """Tiles of an event that are shown."""
 
 
-def card(info: ModelInfo, results: dict[str, Any], size: int) -> str:
+def card(
+    info: ModelInfo, results: dict[str, Any], size: int, variants: dict[str, dict[str, Any]]
+) -> str:
     """Return the card as Markdown.
 
     Args:
         info: of the model.
         results: scores of the held-out events, as docs/results/boxed_model.json has them.
         size: of the model's file in bytes.
+        variants: IoU that each recipe reaches on each event, as results/boxed_variants.json has it.
     """
     rows = [_row(name, found) for name, found in results["events"].items()]
     chips = results["sen1floods11"]
@@ -56,6 +59,9 @@ def card(info: ModelInfo, results: dict[str, Any], size: int) -> str:
         decibels=info.decibel_statistics,
         decibel_chips=results["decibel_chips"],
         events=sorted(EVENTS.values()),
+        tried=len(variants),
+        cost_of_pairs=_mean_iou(variants["boxed_model"])
+        - _mean_iou(variants["boxed_model_8_pairs"]),
         simulated=results["simulated"],
         simulated_chips=results["simulated_chips"],
         level_words=_where_it_is_under(rows),
@@ -64,6 +70,10 @@ def card(info: ModelInfo, results: dict[str, Any], size: int) -> str:
         data_hash=info.data["manifest_sha256"],
         version=info.version,
     )
+
+
+def _mean_iou(events: dict[str, Any]) -> float:
+    return float(np.mean([one["scene_threshold"] for one in events.values()]))
 
 
 def _where_it_is_under(rows: list[dict[str, Any]]) -> str:

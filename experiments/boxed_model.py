@@ -5,7 +5,8 @@ command:  python experiments/boxed_model.py --data $SARWATER_DATA [--work DIR] [
 hardware: two CPU cores, about two hours
 result:   boxed_model.json in the work folder; with --install docs/results/boxed_model.json too,
           the model in the package, docs/model.md, and the pictures of where it fails. With
-          --config another recipe is tried on the held-out events alone; the scores of all are in
+          --config another recipe is tried on the held-out events alone, with --pairs another
+          number of simulated regions, each in a work folder of its own; the scores of all are in
           experiments/results/boxed_variants.json
 """
 
@@ -23,7 +24,7 @@ from events import EVENTS, index_events, index_sen1floods11
 from sarwater.datasets.manifest import ChipRecord, Manifest, read_manifest, write_manifest
 from sarwater.models.bundle import Bundle, load_bundle, save_bundle
 from scene_thresholds import at_scene_thresholds
-from simulated_products import simulated
+from simulated_products import PAIRS, simulated
 
 HERE = Path(__file__).parent
 CONFIG = HERE / "boxed_model.yaml"
@@ -203,7 +204,8 @@ def install(tables: Path, work: Path, model: Bundle, results: dict[str, Any]) ->
     """Put the model into the package, its card into the documents, and pictures beside it."""
     from boxed_card import card, draw_failures
 
-    text = card(model.info, results, (work / "boxed.safetensors").stat().st_size)
+    size = (work / "boxed.safetensors").stat().st_size
+    text = card(model.info, results, size, json.loads(VARIANTS.read_text()))
     info = model.info.model_copy(update={"card": text})
     save_bundle(BOX, Bundle(info, model.state), overwrite=True)
     pictures = []
@@ -235,20 +237,24 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=os.environ.get("SARWATER_DATA"))
     parser.add_argument("--work", type=Path, default=Path("runs/boxed"))
     parser.add_argument("--config", type=Path, default=CONFIG, help="another recipe, to try")
+    parser.add_argument(
+        "--pairs", type=int, default=PAIRS, help="pairs of simulated regions to train on"
+    )
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--install", action="store_true")
     args = parser.parse_args()
     tables = args.work / "tables"
     index_events(args.data, tables)
     index_sen1floods11(args.data, tables / "sen1floods11.csv")
-    simulated(tables, "train")  # before several trainings ask for it at once
-    is_variant = args.config.resolve() != CONFIG.resolve()
+    simulated(tables, "train", args.pairs)  # before several trainings ask for them at once
+    is_variant = args.config.resolve() != CONFIG.resolve() or args.pairs != PAIRS
+    title = args.config.stem + (f"_{args.pairs}_pairs" if args.pairs != PAIRS else "")
     wanted = [*EVENTS] if is_variant else [*EVENTS, ALL]
     with ThreadPoolExecutor(args.jobs) as pool:
         list(pool.map(lambda name: train(tables, args.work, name, args.config), wanted))
         scored = pool.map(lambda name: (name, score(tables, args.work, name)), EVENTS)
         events = dict(scored)
-    note_variant(args.config.stem, events)
+    note_variant(title, events)
     if is_variant:
         return
     model = boxed(tables, args.work)
