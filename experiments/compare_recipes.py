@@ -167,6 +167,10 @@ def print_tables(rows: list[Row]) -> None:
             if own:
                 cells = (scores_on(test, name, rows) for test in TESTS)
                 print_row(f"`{name}`", len(own), *cells)
+    print("\nbetween two seeds of an experiment: median and largest difference\n")
+    for test in TESTS:
+        if found := apart(rows, test):
+            print(f"{test}: {np.median(found):.3f}, {max(found):.3f} ({len(found)} experiments)")
     for name in (REFERENCE, *GROUPS["weights"]):
         own = [row for row in rows if row["name"] == name]
         if own:
@@ -175,6 +179,14 @@ def print_tables(rows: list[Row]) -> None:
             print_row("threshold", *heads, is_head=True)
             for step in range(8):
                 print_row(f".{step + 1}", *(mean_point(own, test, step) for test in TESTS))
+
+
+def apart(rows: list[Row], test: str) -> list[float]:
+    """Return how far F1 of two seeds of the same experiment lie apart, an experiment each."""
+    of: dict[str, list[float]] = {}
+    for row in rows:
+        of.setdefault(row["name"], []).append(row[test]["chosen"]["f1"])
+    return [max(own) - min(own) for own in of.values() if len(own) > 1]
 
 
 def scores_on(test: str, name: str, rows: list[Row]) -> str:
