@@ -26,11 +26,12 @@ OUT = RESULTS.with_name("averaged_predictions.json")
 class MeanEngine:
     """Averages the probabilities of engines, of each also over mirrored patches if wanted."""
 
-    name, parallel, best_batch = "mean", 1, 4
+    name, best_batch = "mean", 1
 
     def __init__(self, engines: Sequence[Engine], *, flips: bool) -> None:
         """Take engines of the same normalization."""
         self._engines = engines
+        self.parallel = engines[0].parallel
         self._axes: list[tuple[int, ...]] = [(), (-1,), (-2,), (-2, -1)] if flips else [()]
 
     def predict(self, patches: FloatArray) -> FloatArray:

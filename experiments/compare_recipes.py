@@ -13,6 +13,7 @@ import json
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -94,8 +95,16 @@ def score(predictor: Predictor, threshold: float, folder: Path, test: str) -> Ro
 
 
 def tested(folder: Path, test: str) -> Manifest:
-    """Return the chips of a test; ``val`` are those that choose thresholds."""
-    split = "val" if test == "val" else TESTS[test]
+    """Return the chips of a test; ``val`` are those that choose thresholds.
+
+    Those that train come with them without labels: the statistics that training normalized by are
+    of both.
+    """
+    if test == "val":
+        known = read_manifest(folder / "alabama.csv")
+        train = [replace(one, labels=(), codes=()) for one in known.select(split="train")]
+        return Manifest((*train, *known.select(split="val").records), known.path)
+    split = TESTS[test]
     table = folder / ("alabama.csv" if split else f"{test}_all.csv")
     chips = read_manifest(table).select(split=split)
     return Manifest(chips.records[:: EVERY.get(test, 1)], chips.path)
@@ -254,6 +263,7 @@ def write_readme(rows: list[Row]) -> None:
 
 def write_page(folder: Path, work: Path, seed: int, page: Path) -> None:
     """Evaluate a seed's runs on the rows of their own region, and put them on one page."""
+    (work / "evaluations").mkdir(exist_ok=True)
     for name in names():
         model, out = work / f"{name}-s{seed}" / "model.safetensors", work / "evaluations" / name
         if not (out / "evaluation.json").exists():
