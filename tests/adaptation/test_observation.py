@@ -139,6 +139,17 @@ def test_two_halves_add_up_to_the_whole() -> None:
         assert half.separation() is not None
 
 
+def test_what_two_have_seen_merges() -> None:
+    images = [observed(seed) for seed in range(3)]
+    merged, other = of(*images[:1]), of(*images[1:])
+    before = [array.copy() for array in other.arrays()]
+    merged.merge(other)
+    for found, expected in zip(merged.arrays(), of(*images).arrays(), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
+    for found, expected in zip(other.arrays(), before, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
 def test_the_order_of_images_does_not_matter() -> None:
     images = [observed(seed) for seed in range(3)]
     for found, expected in zip(of(*images).arrays(), of(*images[::-1]).arrays(), strict=True):

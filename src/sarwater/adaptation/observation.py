@@ -42,6 +42,11 @@ class Observation:
         quiet, inside = filtered_decibels(chip.image, chip.valid, chip.units)
         self._backscatter.add(quiet, inside, probability)
 
+    def merge(self, other: "Observation") -> None:
+        """Add what another one has seen."""
+        for own, more in zip(self.arrays(), other.arrays(), strict=True):
+            own += more
+
     def arrays(self) -> Iterator[DoubleArray]:
         """Yield what adds up over processes."""
         yield self.histogram

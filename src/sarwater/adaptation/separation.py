@@ -5,7 +5,6 @@ probabilities are shifted as a whole. Each threshold divides the region's pixels
 the one kept describes their backscatter best as two normal distributions.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +14,7 @@ from scipy import ndimage
 from scipy.special import logit
 
 from sarwater.evaluation.counts import BINS, THRESHOLDS
+from sarwater.smoothing import local_median
 from sarwater.types import BoolArray, FloatArray, Units
 from sarwater.units import in_decibels
 
@@ -96,11 +96,6 @@ class BackscatterByProbability:
     def arrays(self) -> tuple[DoubleArray, DoubleArray, DoubleArray]:
         """Return the three arrays, for sums over processes."""
         return self.count, self.sum, self.products
-
-    def add_arrays(self, arrays: Iterable[DoubleArray]) -> None:
-        """Add what `arrays` of another one gave."""
-        for own, other in zip(self.arrays(), arrays, strict=True):
-            own += other
 
 
 @dataclass(frozen=True, eq=False)
@@ -277,7 +272,7 @@ def filtered_decibels(
         The filtered image, and True where the whole filter window was valid.
     """
     image = in_decibels(image, units)
-    quiet = np.stack([ndimage.median_filter(band, MEDIAN) for band in image])
+    quiet = np.stack([local_median(band, MEDIAN) for band in image])
     inside: BoolArray = ndimage.minimum_filter(valid, MEDIAN)
     return quiet, inside
 

@@ -19,6 +19,7 @@ from sarwater.errors import ConfigError, DataError, nearest
 from sarwater.normalize import BandStatistics
 from sarwater.progress import track
 from sarwater.raster import read_chip
+from sarwater.smoothing import local_median
 from sarwater.types import IGNORE, AnyArray, BoolArray, Chip, FloatArray, Units
 from sarwater.units import in_decibels
 
@@ -151,7 +152,7 @@ def backscatter(chip: Chip, options: BaselineOptions) -> FloatArray:
                 ~chip.valid, return_distances=False, return_indices=True
             )
             values = values[tuple(nearest_valid)]
-        values = ndimage.median_filter(values, options.median)
+        values = local_median(values, options.median)
     return np.asarray(values, np.float32)
 
 

@@ -1,5 +1,6 @@
 """A threshold for one scene, from its own backscatter."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from scipy.special import expit, logit
@@ -10,7 +11,7 @@ from sarwater.adaptation.separation import CAUTION
 from sarwater.mapping.inputs import ModelScene
 from sarwater.normalize import BandStatistics
 from sarwater.prediction import Predictor, water_probability
-from sarwater.types import Chip
+from sarwater.types import BoolArray, Chip, FloatArray
 
 FARTHEST = 0.5
 """Log-odds by which a scene may move the threshold: what lies farther off is a scene unlike those
@@ -38,12 +39,20 @@ def threshold_of_scene(
         RasterError: the file cannot be read.
     """
     info, size = predictor.info, predictor.windows.patch_size
-    seen = Observation(len(info.bands), info.units)
-    for image, valid in scene.sample(size, max(_PIXELS // size**2, 16)):
+
+    def observed(window: tuple[FloatArray, BoolArray]) -> Observation:
+        image, valid = window
         patch = info.normalization.apply(image, valid, group)
         water = water_probability(predictor.engine.predict(patch[None])[0])
+        seen = Observation(len(info.bands), info.units)
         seen.add(Chip("", "", info.bands, info.units, image, valid, None, scene.grid), water)
-    return threshold_near(info.threshold, seen)
+        return seen
+
+    total = Observation(len(info.bands), info.units)
+    with ThreadPoolExecutor(predictor.engine.parallel) as pool:
+        for seen in pool.map(observed, scene.sample(size, max(_PIXELS // size**2, 16))):
+            total.merge(seen)
+    return threshold_near(info.threshold, total)
 
 
 def threshold_near(known: float, seen: Observation) -> Choice:
