@@ -188,7 +188,7 @@ def write_cog(rows: Path, path: Path, layer: Layer) -> None:
             BLOCKSIZE=str(BLOCK),
             COMPRESS="DEFLATE",
             LEVEL="1",
-            PREDICTOR="YES" if np.dtype(layer.dtype).kind == "f" else "NO",
+            PREDICTOR="YES" if layer.resampling == "average" else "NO",  # not of classes
             OVERVIEWS="AUTO",
             NUM_THREADS="ALL_CPUS",
             BIGTIFF="IF_SAFER",
