@@ -8,7 +8,9 @@ result:   benchmarks/results/mapping.json: a row a contender and repeat, and a s
 Each contender runs in a process of its own and begins with the scene's file. `bare` is the engine
 alone on patches that lie in memory, `ours no network` all but the engine; `eager` is the loop that
 one writes first; `monai` is `sliding_window_inference`, which needs MONAI (`pip install monai`;
-passed over where it is not there). All windows are 512 px with an overlap of 64.
+passed over where it is not there). All windows are 512 px with an overlap of 64, normalized by the
+statistics in the model, at a threshold of .5; `ours defaults` is `sarwater map SCENE`, which takes
+statistics and threshold from the scene.
 """
 
 import argparse
@@ -22,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +44,7 @@ CONTENDERS = {
     "ours openvino float32": ("ours", "openvino", "float32"),
     "ours torch float32": ("ours", "torch", "float32"),
     "ours torch bfloat16": ("ours", "torch", "bfloat16"),
+    "ours defaults": ("ours", "auto", "auto"),
     "ours no network": ("ours", "none", ""),
     "bare openvino bfloat16": ("bare", "openvino", "bfloat16"),
     "bare openvino float32": ("bare", "openvino", "float32"),
@@ -56,40 +60,15 @@ CONTENDERS = {
 PEERS = ("monai", "geoai", "terratorch")
 REFERENCE = "ours torch float32"
 LONG = {
-    "large": ("ours openvino bfloat16", "bare openvino bfloat16", "ours no network"),
+    "large": (
+        "ours openvino bfloat16",
+        "ours defaults",
+        "bare openvino bfloat16",
+        "ours no network",
+    ),
     "tall": ("ours openvino bfloat16",),
 }
 """Scenes that take long, and who maps them where none is named."""
-
-
-def make_model(path: Path, *, decibels: bool) -> None:
-    """Save the default network with random weights; its batch norm has seen noise."""
-    import torch
-
-    from sarwater.models.architecture import Architecture
-    from sarwater.models.bundle import Bundle, ModelInfo, save_bundle
-    from sarwater.models.segmenter import Segmenter
-    from sarwater.normalize import BandStatistics, Normalization, Normalizer
-    from sarwater.types import Units
-
-    torch.manual_seed(0)
-    network = Segmenter(Architecture(), 2, 2).train()
-    with torch.no_grad():
-        for _ in range(5):
-            network(torch.randn(4, 2, 256, 256))
-    units = Units.DB if decibels else Units.BYTE
-    mean, std = ((-17.6, -18.8), (5.3, 4.7)) if decibels else ((105.0, 95.0), (45.0, 40.0))
-    known = BandStatistics(mean, std, 1)
-    info = ModelInfo(
-        version="benchmark",
-        classes=("land", "water"),
-        bands=("VV", "VH"),
-        units=units,
-        normalization=Normalizer(Normalization.DATASET, units, known),
-        patch_size=PATCH,
-        architecture=Architecture(),
-    )
-    save_bundle(path, Bundle(info, network.state_dict()))
 
 
 def make_scene(path: Path, height: int, width: int, *, decibels: bool) -> None:
@@ -162,20 +141,21 @@ class NoNetwork:
 def run_ours(scene: Path, model: Path, engine: str, precision: str, out: Path) -> float:
     """Map the scene, from its file to finished files."""
     from sarwater.mapping.inputs import SceneSource
+    from sarwater.mapping.options import MapOptions
     from sarwater.mapping.scenes import map_scene
     from sarwater.models.bundle import load_bundle
+    from sarwater.normalize import Normalization
     from sarwater.prediction import PredictionOptions, Predictor
 
-    if engine == "none":
-        options, own = PredictionOptions(overlap=OVERLAP), NoNetwork()
-        predictor = Predictor(load_bundle(model), options, engine=own)
-    else:
-        options = PredictionOptions(
-            engine=engine, precision=precision, device="cpu", overlap=OVERLAP
-        )
-        predictor = Predictor(load_bundle(model), options)
+    options, chosen = PredictionOptions(precision=precision), MapOptions()
+    if engine != "auto":
+        options = replace(options, engine=engine, device="cpu", overlap=OVERLAP)
+        options = replace(options, normalization=Normalization.DATASET)
+        chosen = MapOptions(threshold=0.5)
+    own = NoNetwork() if engine == "none" else None
+    predictor = Predictor(load_bundle(model), options, engine=own)
     begin = time.perf_counter()
-    map_scene(SceneSource((scene,)), predictor, out, say=lambda _: None)
+    map_scene(SceneSource((scene,)), predictor, out, chosen, say=lambda _: None)
     return time.perf_counter() - begin
 
 
@@ -431,7 +411,7 @@ def main() -> None:
     parser.add_argument("--tall", action="store_true", help="twice as tall, for memory; ours only")
     parser.add_argument("--decibels", action="store_true", help="float32 in place of bytes")
     parser.add_argument("--scene", type=Path, help="in place of a simulated one: VV, VH as bytes")
-    parser.add_argument("--model", type=Path, help="in place of random weights")
+    parser.add_argument("--model", type=Path, help="in place of the one in the package")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--only", help="contenders, by commas")
     parser.add_argument("--json", type=Path, default=RESULTS)
@@ -443,6 +423,8 @@ def main() -> None:
         return
     import rasterio
 
+    from sarwater.models.boxed import boxed_model
+
     sizes = [name for name in ("quick", "large", "tall") if getattr(args, name)]
     size = sizes[0] if sizes else "real" if args.scene else "scene"
     chosen = args.only.split(",") if args.only else list(CONTENDERS)
@@ -450,11 +432,9 @@ def main() -> None:
         chosen = [name for name in chosen if name in LONG[size]]
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        scene, model = args.scene or work / "scene.tif", args.model or work / "model.safetensors"
+        scene, model = args.scene or work / "scene.tif", args.model or boxed_model()
         if args.scene is None:
             make_scene(scene, *SIDES[size], decibels=args.decibels)
-        if args.model is None:
-            make_model(model, decibels=args.decibels)
         with rasterio.open(scene) as dataset:
             height, width = dataset.shape
         pixels = window_pixels(height, width)
