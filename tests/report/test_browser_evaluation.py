@@ -8,11 +8,16 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
+from sarwater.datasets.manifest import Manifest
 from sarwater.evaluation.bands import read_bands, score_bands, write_bands
+from sarwater.evaluation.chips import ModelIdentity
 from sarwater.evaluation.files import read_evaluation, write_evaluation
 from sarwater.evaluation.summary import operating_point, summarize
+from sarwater.report.evaluation_report import evaluate_to_folder
 from sarwater.report.page import write_page
-from tests.evaluation_cases import random_evaluation
+from sarwater.types import Units
+from tests.conftest import RecordMaker, TifMaker
+from tests.evaluation_cases import LogitModel, random_evaluation
 from tests.report.conftest import Opener
 
 
@@ -313,3 +318,80 @@ def test_means_over_chips_follow_the_slider(
     assert text(page, '[data-part="alarms"]') == (
         expected if alarms["chips_without_water"] else "-"
     )
+
+
+def test_figures_of_charts_are_reached_by_keyboard(
+    page_path: Path, evaluated: Path, summary: dict[str, Any], open_page: Opener
+) -> None:
+    page = open_page(page_path).page
+    k = round(summary["operating_points"]["chosen"]["threshold"] * 1000)
+
+    def table_of(name: str) -> list[list[str]]:
+        details = page.locator(f'[data-part="{name}"] + details')
+        details.locator("summary").focus()
+        page.keyboard.press("Enter")
+        details.locator("tbody tr").first.wait_for()
+        return [row.split("\t") for row in details.locator("tbody tr").all_inner_texts()]
+
+    used = [i for i, count in enumerate(summary["calibration"]["pixels"]) if count]
+    shown = np.array(table_of("calibration"), float)
+    for column, name in zip(shown.T, ("predicted", "observed"), strict=True):
+        expected = [summary["calibration"][name][i] for i in used]
+        np.testing.assert_allclose(column, expected, rtol=5e-4)
+    f1 = [float(row["f1"]) for row in rows(evaluated) if row["f1"]]
+    spread = table_of("spread")
+    assert [int(row[-1]) for row in spread] == np.histogram(f1, 20, (0, 1))[0].tolist()
+    assert spread[-1][0] == "0.95 to 1.00"
+    move_slider(page, 999 - k)
+    moved = page.locator('[data-part="spread"] + details tbody tr').all_inner_texts()
+    assert moved != ["\t".join(row) for row in spread]
+
+
+def test_several_kinds_of_water_have_scores_and_colors_of_their_own(
+    tmp_path: Path, make_tif: TifMaker, make_record: RecordMaker, open_page: Opener
+) -> None:
+    classes = ("land", "permanent", "flood")
+    target = np.random.default_rng(0).integers(0, 3, (32, 32)).astype(np.uint8)
+    image = 3 * np.eye(3, dtype=np.float32)[target].transpose(2, 0, 1)
+    image += np.random.default_rng(1).normal(0, 1, image.shape).astype(np.float32)
+    record = make_record(
+        make_tif("a.tif", image),
+        bands=("a", "b", "c"),
+        units=Units.OTHER,
+        labels=(make_tif("l.tif", target),),
+        codes="0=land,1=permanent,2=flood",
+        classes=classes,
+    )
+    model = ModelIdentity("three", "hash", classes, 0.5, "given")
+    out = tmp_path / "evaluation"
+    evaluate_to_folder(
+        LogitModel(), Manifest((record,)), model, out, resamples=0, panels=0, gallery_size=32
+    )
+    write_page([out], tmp_path / "page.html")
+    page = open_page(tmp_path / "page.html").page
+    scores = json.loads((out / "evaluation.json").read_text())["classes"]["scores"]
+    shown = [
+        row.split("\t") for row in page.locator('[data-part="classes"] tbody tr').all_inner_texts()
+    ]
+    assert shown == [
+        [name, *(f"{scores[name][metric]:.3f}" for metric in ("precision", "recall", "f1", "iou"))]
+        for name in classes
+    ]
+    assert "found water of any kind" in page.locator(".gallery-panel .legend").inner_text()
+    assert page.locator(".card .under span").all_text_contents()[0] == "image"
+    colors = page.evaluate("""() => {
+      const { packed } = sarwater.pictures;
+      const kinds = ["--other-water", "--water"].map((name) =>
+        getComputedStyle(document.documentElement).getPropertyValue(name).trim());
+      return [sarwater.pictures[sarwater.pictures.together([0, 0, 0])] === packed(kinds[0]),
+              sarwater.pictures[sarwater.pictures.together([0, 0])] === packed(kinds[1])];
+    }""")
+    assert colors == [True, True]
+
+
+@pytest.mark.parametrize(("chips", "words"), [(0, "of none of"), (2, "of the 2 worst of")])
+def test_fewer_pictures_are_said(chips: int, words: str, evaluated: Path, tmp_path: Path) -> None:
+    (section,) = write_page([evaluated], tmp_path / "page.html", chips=chips)
+    (said,) = [text for text in section.remarks if "Pictures" in text]
+    assert words in said
+    assert not any("evaluate anew" in text for text in section.remarks)

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,61 @@ def test_the_page_is_readable_without_scripts(two_results: Path, browser: object
     assert "model's threshold" in page.locator("main").inner_text()
     expect(page.locator("#training-2")).to_be_visible()
     context.close()
+
+
+def test_skipping_to_the_results_stays_at_the_one_that_is_shown(
+    two_results: Path, open_page: Opener
+) -> None:
+    page = open_page(two_results).page
+    page.get_by_role("link", name="training").click()
+    skip = page.locator("a.skip")
+    skip.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function("location.hash === '#content'")
+    expect(page.locator("#training-2")).to_be_visible()
+    expect(page.locator("#evaluation-1")).to_be_hidden()
+
+
+def test_paper_has_the_figures_of_results_that_were_never_shown(
+    evaluated: Path, tmp_path: Path, open_page: Opener
+) -> None:
+    write_page([write_run(tmp_path, "run"), evaluated], tmp_path / "page.html")
+    page = open_page(tmp_path / "page.html").page
+    page.emulate_media(media="print")
+    found = page.evaluate(
+        """() => {
+          dispatchEvent(new Event("beforeprint"));  // what follows is what the printer sees
+          const root = document.querySelector("#evaluation-2");
+          const all = (query) => [...root.querySelectorAll(query)];
+          const isCut = (style) => style.maxHeight !== "none" || style.overflow !== "visible";
+          return {
+            scores: all("[data-score]").map((one) => one.textContent),
+            bars: all(".track i").map((one) => one.getBoundingClientRect().width),
+            cut: all(".tall, .scroll").filter((one) => isCut(getComputedStyle(one))).length,
+            backgrounds: getComputedStyle(root).printColorAdjust,
+          };
+        }"""
+    )
+    assert len(found["scores"]) == 4
+    assert all(0 < float(text) < 1 for text in found["scores"])
+    assert max(found["bars"]) > 20
+    assert found["cut"] == 0
+    assert found["backgrounds"] == "exact"
+
+
+def test_results_of_one_name_are_told_apart(evaluated: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again" / evaluated.name
+    shutil.copytree(evaluated, again)
+    sections = write_page([evaluated, again], tmp_path / "page.html")
+    assert [one.title for one in sections] == [
+        f"{evaluated.name} ({evaluated})",
+        f"{evaluated.name} ({again})",
+    ]
+
+
+def test_the_folder_that_one_stands_in_has_its_name(
+    evaluated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(evaluated)
+    (section,) = write_page([Path()], tmp_path / "page.html")
+    assert section.title == evaluated.name

@@ -125,7 +125,15 @@ def test_data(simulated: Manifest, tmp_path: Path, open_page: Opener) -> None:
     cells = table.locator("tbody tr").evaluate_all(
         "(rows, place) => rows.map((row) => row.cells[place].textContent)", place
     )
-    assert cells == [f"{value:.1f}" for value in highest]
+    assert list(map(float, cells)) == pytest.approx(highest, rel=5e-4)
+    matrix = page.locator('[data-part="matrix"] + details')
+    matrix.locator("summary").press("Enter")
+    matrix.locator("tbody tr").first.wait_for()
+    numbers = matrix.locator("tbody tr").all_inner_texts()
+    names = [one["domain"] for one in found["domains"][0]["domains"]]
+    assert [row.split("\t")[0] for row in numbers] == names
+    apart = found["domains"][0]["jensen_shannon"][0][1]
+    assert float(numbers[0].split("\t")[2]) == pytest.approx(apart, rel=5e-4)
     page.locator('[data-part="ratios"] .main-svg').first.wait_for()
     bars = page.evaluate(
         "document.querySelector('[data-part=ratios]').data.map((one) => one.x.at(-1))"
@@ -281,6 +289,7 @@ def mapped(tmp_path: Path) -> Path:
         "threshold": 0.5,
         "seconds": 1.0,
         "notes": [],
+        "outputs": ["lake_water.tif", "lake_water.gpkg"],
     }
     (folder / "lake_summary.json").write_text(json.dumps(summary))
     corners = [PLACE @ (30, 10), PLACE @ (50, 10), PLACE @ (50, 20), PLACE @ (30, 20)]
@@ -358,3 +367,29 @@ def test_a_map_of_an_earlier_version_has_figures_only(
     assert "no pictures" in page.locator(".notice").inner_text()
     assert page.locator(".viewport").count() == 0
     assert "2,000" in page.locator("table").first.inner_text()
+
+
+def test_a_map_that_is_left_and_shown_again_stays_where_it_was(
+    mapped: Path, tmp_path: Path, open_page: Opener
+) -> None:
+    write_page([mapped, write_run(tmp_path / "run")], tmp_path / "page.html")
+    page = open_page(tmp_path / "page.html").page
+    place = "document.querySelector('.world').style.transform"
+    page.wait_for_function(f"{place} !== ''")
+    page.evaluate("() => new Promise((done) => setTimeout(done, 50))")
+    before = page.evaluate(place)
+    for name in ("run", "lake"):
+        page.get_by_role("link", name=name).click()
+        page.evaluate(
+            "() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 50)))"
+        )
+    assert page.evaluate(place) == before
+
+
+def test_polygons_are_those_of_the_map(mapped: Path, tmp_path: Path) -> None:
+    """Not what an earlier one has left beside it."""
+    path = mapped / "lake_summary.json"
+    summary = json.loads(path.read_text())
+    path.write_text(json.dumps(summary | {"outputs": ["lake_water.tif"]}))
+    (section,) = write_page([mapped], tmp_path / "page.html")
+    assert section.data["polygons"] is None

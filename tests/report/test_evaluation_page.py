@@ -38,7 +38,7 @@ def test_pictures_are_of_the_worst_chips_only(evaluated: Path) -> None:
     assert len(found.data["chips"]) == chips
     shown = {chip["id"] for chip in with_pictures(found)}
     assert shown == worst_chips(read_evaluation(evaluated), 5)
-    assert any(f"5 worst chips of {chips}" in remark for remark in found.remarks)
+    assert any(f"5 worst of {chips} chips" in remark for remark in found.remarks)
 
 
 def test_equal_pictures_are_stored_once(evaluated: Path) -> None:

@@ -21,7 +21,7 @@ def adaptation_section(path: Path, result: Any, store: BlobStore) -> Section:
     """Return the section of ``adaptation.json`` and what lies beside it."""
     return Section(
         "adaptation",
-        path.parent.name,
+        path.resolve().parent.name,
         summary=_summary(result),
         facts=_facts(result),
         remarks=[

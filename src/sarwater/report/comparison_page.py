@@ -26,7 +26,7 @@ def comparison_section(path: Path, result: Any, store: BlobStore) -> Section:
     chips, remarks = _chips(path.parent, runs, store)
     return Section(
         "comparison",
-        path.parent.name,
+        path.resolve().parent.name,
         summary=_summary(result),
         remarks=remarks,
         data={

@@ -21,7 +21,7 @@ def data_section(path: Path, result: Any, store: BlobStore) -> Section:
     chips = result.get("chips", [])
     return Section(
         "data",
-        path.parent.name,
+        path.resolve().parent.name,
         summary=f"{len(chips):,} chips, classes {classes}" if chips else "",
         data={
             "bins": ratios["bins"],

@@ -6,7 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sarwater.datasets.manifest import Manifest
+from sarwater.errors import DataError
 from sarwater.evaluation.chips import ModelIdentity, Predicts
 from sarwater.memory import peak_memory
 from sarwater.report.evaluation_report import evaluate_to_folder
@@ -34,7 +37,7 @@ class EvaluationEstimate:
 def estimate_evaluation(
     predictor: Predicts, manifest: Manifest, model: ModelIdentity, engine: str, **options: Any
 ) -> EvaluationEstimate:
-    """Evaluate a few chips, spread over all, in a temporary folder that is removed.
+    """Evaluate a few chips, chosen evenly, in a temporary folder that is removed.
 
     Args:
         predictor: the model.
@@ -49,9 +52,10 @@ def estimate_evaluation(
     """
     labelled = [record for record in manifest if record.is_labelled]
     count = len(labelled)
+    order = np.random.default_rng(0).permutation(count)
 
     def seconds(chips: int) -> float:
-        chosen = tuple(labelled[number * count // chips] for number in range(chips))
+        chosen = tuple(labelled[number] for number in order[:chips])
         part = replace(manifest, records=chosen or manifest.records)
         with tempfile.TemporaryDirectory() as folder:
             begin = time.perf_counter()
@@ -60,8 +64,16 @@ def estimate_evaluation(
             )
             return time.perf_counter() - begin
 
-    few, more = min(_FEW, count), min(_MORE, count)
-    seconds(few)  # the first is slower: libraries are loaded
+    few = min(_FEW, count)
+    while True:
+        try:
+            seconds(few)  # the first is slower: libraries are loaded
+            break
+        except DataError:  # none of these has a pixel that counts
+            if few == count:
+                raise
+            few = min(2 * few, count)
+    more = min(max(_MORE, 2 * few), count)
     fewer, longer = seconds(few), seconds(more)
     each = max(longer - fewer, 0.0) / (more - few) if more > few else longer / max(count, 1)
     besides = max(longer - each * more, 0.0)

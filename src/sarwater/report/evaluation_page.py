@@ -34,10 +34,10 @@ def evaluation_section(path: Path, result: Any, store: BlobStore) -> Section:
     pictures = gallery_entries(path.parent, evaluation, chosen, store)
     return Section(
         "evaluation",
-        path.parent.name,
+        path.resolve().parent.name,
         summary=_summary(result),
         facts=facts,
-        remarks=_remarks(result, len(chosen) if pictures else 0),
+        remarks=_remarks(result, len(chosen), has_gallery=bool(pictures)),
         data={
             "points": [
                 {"key": name, "title": TITLES[name], "threshold": point["threshold"]}
@@ -53,6 +53,7 @@ def evaluation_section(path: Path, result: Any, store: BlobStore) -> Section:
             "calibration": result["calibration"],
             "per_chip": result["operating_points"]["chosen"]["per_chip"],
             "false_alarms": result["operating_points"]["chosen"]["false_alarms"],
+            "class_rows": _class_rows(result),
             "domains": _domains(evaluation),
             "bands": _bands(path.parent),
             **chips_data(evaluation, pictures, store),
@@ -166,7 +167,15 @@ def _bounded(score: Any) -> tuple[str, str]:
     return three(score["value"]), f"{bounds[0]:.3f} – {bounds[1]:.3f}" if bounds else ""
 
 
-def _remarks(result: Any, shown: int) -> list[str]:
+def _class_rows(result: Any) -> list[list[str]]:
+    """Return each class with its scores at the model's threshold; empty for land and water."""
+    scores = result["classes"]["scores"]
+    if len(scores) == 2:
+        return []
+    return [[name, *(three(one[metric]) for metric in METRICS)] for name, one in scores.items()]
+
+
+def _remarks(result: Any, shown: int, *, has_gallery: bool) -> list[str]:
     remarks = []
     missing = result["pixels"]["water_without_radar"]
     if missing:
@@ -179,12 +188,13 @@ def _remarks(result: Any, shown: int) -> list[str]:
         named = "; ".join(f"{name}: {why}" for name, why in list(left_out.items())[:8])
         more = f"; and {len(left_out) - 8} more" if len(left_out) > 8 else ""
         remarks.append(f"Chips left out: {named}{more}.")
-    if 0 < shown < result["data"]["chips"]:
+    if has_gallery and shown < result["data"]["chips"]:
+        those = f"of the {shown:,} worst" if shown else "of none"
         remarks.append(
-            f"Pictures are of the {shown:,} worst chips of {result['data']['chips']:,} only; "
+            f"Pictures are {those} of {result['data']['chips']:,} chips only; "
             "`sarwater report --chips` shows more."
         )
-    if not shown:
+    if not has_gallery:
         remarks.append(
             "This evaluation has no pictures of its chips; evaluate anew with --gallery-size to "
             "see them here."

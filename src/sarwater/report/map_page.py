@@ -34,9 +34,17 @@ def map_section(path: Path, result: Any, store: BlobStore) -> Section:
             "threshold": result.get("threshold"),
             "steps": STEPS,
             "picture": picture,
-            "polygons": read_polygons(path.parent, name, picture["step"]) if picture else None,
+            "polygons": _polygons(path.parent, name, result, picture),
         },
     )
+
+
+def _polygons(
+    folder: Path, name: str, result: Mapping[str, Any], picture: Mapping[str, Any] | None
+) -> dict[str, Any] | None:
+    if picture is None:
+        return None
+    return read_polygons(folder, name, result.get("outputs", []), picture["step"])
 
 
 def _picture(path: Path, store: BlobStore) -> dict[str, Any] | None:

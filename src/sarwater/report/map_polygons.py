@@ -1,6 +1,7 @@
 """Polygons of a map in the pixels of its picture."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,15 @@ _TOLERANCE = 0.4
 """Pixels of the picture by which an outline may move when its vertices are thinned out."""
 
 
-def read_polygons(folder: Path, name: str, step: int) -> dict[str, Any] | None:
+def read_polygons(
+    folder: Path, name: str, outputs: Sequence[str], step: int
+) -> dict[str, Any] | None:
     """Read the polygons of a scene's map, where there are any.
 
     Args:
         folder: of the map.
         name: of the scene.
+        outputs: names of the map's files.
         step: pixels of the scene to one of its picture.
 
     Returns:
@@ -33,7 +37,7 @@ def read_polygons(folder: Path, name: str, step: int) -> dict[str, Any] | None:
     Raises:
         DataError: the file cannot be read.
     """
-    paths = [folder / f"{name}_water.{suffix}" for suffix in FORMATS]
+    paths = [folder / one for one in outputs if Path(one).suffix[1:] in FORMATS]
     path = next((one for one in paths if one.is_file()), None)
     if path is None:
         return None

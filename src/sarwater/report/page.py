@@ -1,6 +1,7 @@
 """One self-contained HTML page from result folders; reads results only, computes nothing anew."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -92,9 +93,15 @@ def write_page(
         OutputExistsError: the page exists and ``overwrite`` is false.
     """
     store = BlobStore(chips)
-    found = [section for folder in folders for section in _sections(folder, store)]
+    found = [(section, folder) for folder in folders for section in _sections(folder, store)]
+    times = Counter(section.title for section, _ in found)
     sections = [
-        replace(section, id=f"{section.kind}-{number}") for number, section in enumerate(found, 1)
+        replace(
+            section,
+            id=f"{section.kind}-{number}",
+            title=section.title if times[section.title] == 1 else f"{section.title} ({folder})",
+        )
+        for number, (section, folder) in enumerate(found, 1)
     ]
     write_text(out, _render(sections, store), overwrite=overwrite)
     return sections
@@ -148,7 +155,7 @@ def _sections(folder: Path, store: BlobStore) -> list[Section]:
         for path in sorted(folder.glob(pattern)):
             section = _read(path, reader, store)
             if path.parent != folder:
-                section = replace(section, title=f"{folder.name}: {section.title}")
+                section = replace(section, title=f"{folder.resolve().name}: {section.title}")
             found.append(section)
     if not found:
         raise DataError(

@@ -16,7 +16,7 @@ def training_section(path: Path, result: Any, _: BlobStore) -> Section:
     columns = list(dict.fromkeys(name for row in rows for name in row))
     return Section(
         "training",
-        path.parent.name,
+        path.resolve().parent.name,
         summary=_summary(result),
         facts=[
             ("best epoch", f"{result['best_epoch']} of {result['epochs']}"),

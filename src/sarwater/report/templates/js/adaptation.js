@@ -15,8 +15,10 @@ sarwater.adaptationCurves = (part, history) => {
   const plain = (name) => name.replace(/^(train_accuracy|train|target|val)_/, "").replaceAll("_", " ");
   const axis = { title: { text: "epoch" }, dtick: x.length > 12 ? undefined : 1 };
   const draw = (name, label, found, layout = {}) => {
-    if (found.length) sarwater.lineChart(part(name), label, found, { xaxis: axis, ...layout });
-    else part(name).replaceWith(sarwater.element("p", { class: "note" }, "not part of this adaptation"));
+    if (found.length) {
+      sarwater.lineChart(part(name), label, found, { xaxis: axis, ...layout });
+      sarwater.charts.addTable(part(name));
+    } else part(name).replaceWith(sarwater.element("p", { class: "note" }, "not part of this adaptation"));
   };
   draw("separability", "Accuracy of the discriminator", series(names.filter((name) => name.startsWith("train_accuracy_")), plain), {
     yaxis: { range: [0, 1.01] },
@@ -50,7 +52,7 @@ sarwater.adaptationGallery = (panel, data) => {
   new sarwater.Gallery(panel, {
     chips: data.chips,
     columns: [
-      { name: "SAR", paint: (picture) => pictures.sar(picture) },
+      { name: pictures.view(data.chips), paint: (picture) => pictures.sar(picture) },
       { name: "source only", paint: (picture) => pictures.prediction(picture, before, 0) },
       { name: "adapted", paint: (picture) => pictures.prediction(picture, after, 1) },
       { name: "difference", paint: difference },

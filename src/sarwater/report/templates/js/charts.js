@@ -12,6 +12,47 @@ sarwater.charts = {
     sarwater.charts.watcher.observe(element);
   },
 
+  /** Let the numbers of a chart be read as a table, also by who uses no mouse. */
+  addTable(element) {
+    const make = sarwater.element;
+    const table = make("table");
+    const details = make("details", { class: "numbers" }, make("summary", {}, "as a table"), make("div", { class: "scroll tall" }, table));
+    const chart = sarwater.charts.all.get(element);
+    chart.writeTable = () => {
+      if (!details.open) return;
+      const { head, rows } = sarwater.charts.numbers(chart.build());
+      const line = (cells) => make("tr", {}, ...cells.map((cell, i) => make(i ? "td" : "th", i ? {} : { scope: "row" }, cell)));
+      table.replaceChildren(
+        make("thead", {}, make("tr", {}, ...head.map((name) => make("th", { scope: "col" }, name)))),
+        make("tbody", {}, ...rows.map(line)),
+      );
+    };
+    details.addEventListener("toggle", chart.writeTable);
+    element.after(details);
+  },
+
+  /** Return head and rows of what a chart shows: a row an x, or a row a point. */
+  numbers({ data, layout = {} }) {
+    const set = (value) => (typeof value === "number" ? String(Number(value.toPrecision(4))) : sarwater.unescaped(value ?? "-"));
+    const title = (axis) => layout[axis]?.title?.text || axis[0];
+    const shown = data.filter((trace) => trace.hoverinfo !== "skip");
+    const [first] = shown;
+    if (first?.z) {
+      return { head: ["", ...first.x.map(set)], rows: first.y.map((name, i) => [set(name), ...first.z[i].map(set)]) };
+    }
+    const isShared = shown.every(({ x }) => x.length === first.x.length && x.every((value, i) => value === first.x[i]));
+    const names = shown.map(({ name }) => sarwater.unescaped(name ?? title("yaxis")));
+    if (!isShared) {
+      const rows = shown.flatMap(({ x, y }, i) => x.map((value, at) => [names[i], set(value), set(y[at])]));
+      return { head: ["of", title("xaxis"), title("yaxis")], rows };
+    }
+    const texts = shown.length === 1 && first.text ? [first.text.map(set)] : [];
+    return {
+      head: [...texts.map(() => ""), title("xaxis"), ...names],
+      rows: (first?.x ?? []).map((value, at) => [...texts.map((text) => text[at]), set(value), ...shown.map(({ y }) => set(y[at]))]),
+    };
+  },
+
   /** Draw again what has been drawn: at once where it is in view, else when it comes into view. */
   redraw(element) {
     sarwater.charts.touch(element, () => sarwater.charts.draw(element, sarwater.charts.all.get(element)));
@@ -20,6 +61,7 @@ sarwater.charts = {
   /** Change a drawn chart by work() where it is in view; one that is not is drawn anew later. */
   touch(element, work) {
     const chart = sarwater.charts.all.get(element);
+    chart?.writeTable?.();
     if (!chart?.isDrawn) return;
     if (chart.isNear) work();
     else chart.isStale = true;

@@ -164,9 +164,10 @@ sarwater.comparisonGallery = ({ part, data, k, listeners }) => {
       line: `${chip.domain} · water ${sarwater.percent((all.tp + all.fn) / chip.counted)}`,
     };
   };
+  const water = pictures.together(data.classes);
   const painters = {
-    errors: (picture, run) => pictures.errors(picture, k(run), run),
-    prediction: (picture, run) => pictures.prediction(picture, k(run), run),
+    errors: (picture, run) => pictures.errors(picture, k(run), run, water),
+    prediction: (picture, run) => pictures.prediction(picture, k(run), run, water),
     probability: (picture, run) => pictures.probability(picture, data.steps, run),
   };
   // The first figure is the image alone.
@@ -189,7 +190,7 @@ sarwater.comparisonGallery = ({ part, data, k, listeners }) => {
   const gallery = new sarwater.Gallery(part("gallery"), {
     chips: data.chips,
     columns: [
-      { name: "SAR", isFixed: true, paint: (picture) => pictures.sar(picture) },
+      { name: pictures.view(data.chips), isFixed: true, paint: (picture) => pictures.sar(picture) },
       { name: "truth", isFixed: true, paint: (picture) => pictures.truth(picture, data.classes) },
       ...data.runs.map(({ name }, run) => ({ name, paint: (picture) => painters[part("view").value](picture, run) })),
     ],

@@ -36,6 +36,11 @@ const sarwater = {
     return String(name).replaceAll("&", "&amp;").replaceAll("<", "&lt;");
   },
 
+  /** Return the name that was made plain. */
+  unescaped(text) {
+    return String(text).replaceAll("&lt;", "<").replaceAll("&amp;", "&");
+  },
+
   /** Return a color of the style sheet as it is in the present theme. */
   color(name) {
     if (!sarwater.probe) {
@@ -46,17 +51,21 @@ const sarwater = {
     return getComputedStyle(sarwater.probe).color;
   },
 
+  waiting: new Set(),
+
   /** Call once for each frame however often it is asked for. */
   once(work) {
-    let waiting = false;
+    const run = () => sarwater.waiting.delete(run) && work();
     return () => {
-      if (waiting) return;
-      waiting = true;
-      requestAnimationFrame(() => {
-        waiting = false;
-        work();
-      });
+      if (sarwater.waiting.has(run)) return;
+      sarwater.waiting.add(run);
+      requestAnimationFrame(run);
     };
+  },
+
+  /** Call at once what waits for the next frame. */
+  settle() {
+    for (const run of [...sarwater.waiting]) run();
   },
 
   /** Return stored bytes by their number. */
@@ -89,7 +98,9 @@ const sarwater = {
   show(move) {
     const sections = [...document.querySelectorAll("section.result")];
     const name = decodeURIComponent(location.hash.slice(1));
-    const shown = sections.find((one) => one.id === name) ?? sections[0];
+    // Other places on the page, such as its content, leave the result that is there.
+    const present = name && sections.find((one) => one.dataset.built && !one.hidden);
+    const shown = sections.find((one) => one.id === name) || present || sections[0];
     for (const one of sections) one.hidden = one !== shown;
     for (const link of document.querySelectorAll(".frame > nav a")) {
       if (link.hash === `#${shown.id}`) link.setAttribute("aria-current", "page");
@@ -109,6 +120,17 @@ const sarwater = {
     const data = JSON.parse(section.querySelector("script.data").textContent);
     sarwater.pages[section.dataset.kind]?.(section, data);
   },
+
+  /** Build, while nothing else is to be done, what was not shown yet: it may be printed. */
+  buildRest() {
+    const rest = document.querySelector("section.result:not([data-built])");
+    if (!rest) return;
+    const idle = window.requestIdleCallback ?? ((work) => setTimeout(work, 100));
+    idle(() => {
+      sarwater.build(rest);
+      sarwater.buildRest();
+    });
+  },
 };
 
 addEventListener("hashchange", () => sarwater.show(true));
@@ -120,6 +142,7 @@ addEventListener("beforeprint", () => {
     section.hidden = false;
     sarwater.build(section);
   }
+  sarwater.settle();
   sarwater.charts.drawAll();
 });
 addEventListener("afterprint", () => {

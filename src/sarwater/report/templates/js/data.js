@@ -52,6 +52,7 @@ sarwater.domainHistograms = (element, band) => {
     yaxis: { tickformat: ".1%", rangemode: "tozero" },
     showlegend: series.length <= 12,
   });
+  sarwater.charts.addTable(element);
 };
 
 sarwater.distanceChart = (part, { bands }) => {
@@ -91,13 +92,14 @@ sarwater.distanceChart = (part, { bands }) => {
       layout: { yaxis: { autorange: "reversed", type: "category" }, xaxis: { type: "category" } },
     };
   });
+  sarwater.charts.addTable(part("matrix"));
   for (const name of ["measure", "band"]) {
     part(name).addEventListener("change", () => sarwater.charts.redraw(part("matrix")));
   }
 };
 
 sarwater.chipTable = (table, chips) => {
-  const number = (value) => value.toFixed(1);
+  const number = (value) => String(Number(value.toPrecision(4)));
   const bands = [...new Set(chips.flatMap((chip) => chip.bands.map((band) => band.band)))];
   const of = (chip, name, key) => chip.bands.find((band) => band.band === name)?.[key] ?? null;
   sarwater.sortableTable(

@@ -160,7 +160,7 @@ sarwater.histogram = (values) => {
     picture.append(make("text", { x: 0, y: 20 }, "no valid pixel"));
     return picture;
   }
-  const [low, high] = [values.minimum, values.maximum].map((value) => value.toFixed(1));
+  const [low, high] = [values.minimum, values.maximum].map((value) => Number(value.toPrecision(4)));
   picture.setAttribute("aria-label", `Histogram of ${values.name} from ${low} to ${high} ${values.scale}`);
   const most = Math.max(...values.histogram, 1);
   const step = width / values.histogram.length;

@@ -78,12 +78,13 @@ sarwater.evaluationGallery = ({ part, data, counts, threshold, chips }) => {
   const numbers = new Map(data.chips.map((chip, number) => [chip, number]));
   const of = (chip) => chips.describe(numbers.get(chip));
   const pictures = sarwater.pictures;
+  const water = pictures.together(data.classes);
   const dialog = new sarwater.ChipDialog({
     chips: data.chips,
     threshold,
     overlays: {
-      errors: (picture) => pictures.errors(picture, threshold.k),
-      prediction: (picture) => pictures.prediction(picture, threshold.k),
+      errors: (picture) => pictures.errors(picture, threshold.k, 0, water),
+      prediction: (picture) => pictures.prediction(picture, threshold.k, 0, water),
       truth: (picture) => pictures.truth(picture, data.classes),
       probability: (picture) => pictures.probability(picture, data.steps),
     },
@@ -92,10 +93,10 @@ sarwater.evaluationGallery = ({ part, data, counts, threshold, chips }) => {
   const gallery = new sarwater.Gallery(part("gallery"), {
     chips: data.chips,
     columns: [
-      { name: "SAR", isFixed: true, paint: (picture) => pictures.sar(picture) },
+      { name: pictures.view(data.chips), isFixed: true, paint: (picture) => pictures.sar(picture) },
       { name: "truth", isFixed: true, paint: (picture) => pictures.truth(picture, data.classes) },
-      { name: "prediction", paint: (picture) => pictures.prediction(picture, threshold.k) },
-      { name: "errors", paint: (picture) => pictures.errors(picture, threshold.k) },
+      { name: "prediction", paint: (picture) => pictures.prediction(picture, threshold.k, 0, water) },
+      { name: "errors", paint: (picture) => pictures.errors(picture, threshold.k, 0, water) },
     ],
     stamp: () => pictures.level(threshold.k),
     sorts: sarwater.sorts,

@@ -16,6 +16,7 @@ sarwater.evaluationCharts = (view) => {
   sarwater.charts.add(part("calibration"), "Observed share of water over predicted probability", () =>
     sarwater.calibrationChart(data.calibration),
   );
+  sarwater.charts.addTable(part("calibration"));
   const { expected_error: error, brier } = data.calibration;
   part("calibrationnote").textContent =
     `expected calibration error ${sarwater.digits(error, 4)}, Brier ${sarwater.digits(brier, 4)}; the marker's size is the share of pixels`;
@@ -153,9 +154,14 @@ sarwater.spreadChart = ({ part, data, chips, threshold }) => {
   part("spreadnote").textContent = `${wet} chips with water at the threshold; ${data.chips.length - wet} without have no F1`;
   sarwater.charts.add(part("spread"), "Number of chips by F1", () => {
     const scores = data.chips.map((_, number) => chips.describe(number).f1).filter((f1) => f1 !== null);
-    const bins = { start: 0, end: 1.0001, size: 0.05 };
+    const [bins, width] = [20, 0.05];
+    const chipsOf = Array(bins).fill(0);
+    for (const f1 of scores) chipsOf[Math.min(bins - 1, Math.floor(f1 / width + 1e-9))] += 1;
+    const from = chipsOf.map((_, bin) => (bin * width).toFixed(2));
+    const text = from.map((low, bin) => `${low} to ${((bin + 1) * width).toFixed(2)}`);
+    const x = chipsOf.map((_, bin) => (bin + 0.5) * width);
     return {
-      data: [{ type: "histogram", x: scores, xbins: bins, autobinx: false, marker: { color: sarwater.color("f1") }, hovertemplate: "F1 %{x}: %{y} chips<extra></extra>" }],
+      data: [{ type: "bar", name: "chips", x, y: chipsOf, text, textposition: "none", width, marker: { color: sarwater.color("f1") }, hovertemplate: "F1 %{text}: %{y} chips<extra></extra>" }],
       layout: {
         bargap: 0.06,
         showlegend: false,
@@ -164,6 +170,7 @@ sarwater.spreadChart = ({ part, data, chips, threshold }) => {
       },
     };
   });
+  sarwater.charts.addTable(part("spread"));
   threshold.listen((_, isSettled) => isSettled && sarwater.charts.redraw(part("spread")));
 };
 

@@ -103,6 +103,7 @@ sarwater.evaluationHardness = ({ part, data, chips, threshold }) => {
       onclick: (point) => part("gallery").openChip(point.customdata),
     };
   });
+  sarwater.charts.addTable(part("scatter"));
   select.addEventListener("change", () => sarwater.charts.redraw(part("scatter")));
   threshold.listen((_, isSettled) => {
     if (!isSettled) return;

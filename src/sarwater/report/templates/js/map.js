@@ -82,7 +82,17 @@ sarwater.mapView = (part, { width, height }) => {
   part("closer").addEventListener("click", () => zoom(1.5));
   part("farther").addEventListener("click", () => zoom(1 / 1.5));
   part("fit").addEventListener("click", fit);
-  new ResizeObserver(() => (state.isFitted ? keep() : ((state.isFitted = viewport.clientWidth > 0), fit()))).observe(viewport);
+  const adjust = () => {
+    if (!viewport.clientWidth) return; // it is not shown
+    if (state.isFitted) keep();
+    else fit();
+    state.isFitted = true;
+  };
+  new ResizeObserver(adjust).observe(viewport);
+  addEventListener("beforeprint", () => {
+    adjust();
+    sarwater.settle();
+  });
   return { state, fit, zoom, show };
 };
 
@@ -113,7 +123,6 @@ sarwater.mapLayers = async (part, data, view) => {
   part("base").addEventListener("change", base);
   for (const name of ["probability", "mask"]) part(name).addEventListener("input", fade);
   part("legend").append(pictures.classLegend(data.classes.slice(1)));
-  view.fit();
 };
 
 sarwater.mapPolygons = (part, data, view) => {

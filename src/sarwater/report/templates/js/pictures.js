@@ -114,9 +114,15 @@ sarwater.pictures = {
   /** Smallest stored step that is called water at threshold k / 1000. */
   level: (k) => Math.min(249, Math.max(1, Math.round(k / 4))),
 
-  prediction(picture, k, layer = 0) {
+  /** What an image is called. */
+  view: (chips) => (chips.find((chip) => chip.values?.length)?.values[0].scale === "value" ? "image" : "SAR"),
+
+  /** Color of all water together: with several kinds of it, none of theirs. */
+  together: (classes) => (classes.length > 2 ? "otherWater" : "water"),
+
+  prediction(picture, k, layer = 0, name = "water") {
     const level = sarwater.pictures.level(k);
-    const { land, water } = sarwater.pictures;
+    const { land, [name]: water } = sarwater.pictures;
     const { image, pixels, stripes } = sarwater.pictures.sheet(picture);
     const { codes } = picture;
     const values = picture.layers[layer];
@@ -126,10 +132,11 @@ sarwater.pictures = {
     return image;
   },
 
-  errors(picture, k, layer = 0) {
+  errors(picture, k, layer = 0, name = "water") {
     const values = picture.layers[layer];
     const level = sarwater.pictures.level(k);
-    return sarwater.pictures.agreement(picture, 128, (i) => (picture.codes[i] & 63) > 0, (i) => values[i] >= level);
+    const isTrue = (i) => (picture.codes[i] & 63) > 0;
+    return sarwater.pictures.agreement(picture, 128, isTrue, (i) => values[i] >= level, name);
   },
 
   /** Where two maps differ: water in both, in the second only, in the first only. */
@@ -140,8 +147,8 @@ sarwater.pictures = {
   },
 
   /** Colors of where two kinds of water agree, over the image in gray; flag: which pixels count. */
-  agreement(picture, flag, isFirst, isSecond) {
-    const { water, falseWater, missedWater, drab } = sarwater.pictures;
+  agreement(picture, flag, isFirst, isSecond, name = "water") {
+    const { [name]: water, falseWater, missedWater, drab } = sarwater.pictures;
     const { image, pixels, stripes } = sarwater.pictures.sheet(picture);
     const { codes } = picture;
     const gray = picture.bands[0];
@@ -185,8 +192,9 @@ sarwater.pictures = {
 
   /** What the colors mean; names are of water in both, in the map only, in the truth only. */
   legend(classes, names = ["found water", "false water", "missed water"]) {
+    const isMany = classes.length > 2;
     const entries = [
-      ["water", names[0]],
+      [isMany ? "other-water" : "water", isMany ? `${names[0]} of any kind` : names[0]],
       ["false-water", names[1]],
       ["missed-water", names[2]],
     ].map(([property, name]) => [name, `var(--${property})`]);
@@ -205,6 +213,7 @@ for (const [name, property] of Object.entries({
   water: "water",
   falseWater: "false-water",
   missedWater: "missed-water",
+  otherWater: "other-water",
 })) {
   const style = getComputedStyle(document.documentElement);
   sarwater.pictures[name] = sarwater.pictures.packed(style.getPropertyValue(`--${property}`).trim());

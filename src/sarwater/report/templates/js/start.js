@@ -13,6 +13,7 @@ addEventListener("load", () => {
       sarwater.charts.drawAll(false);
       performance.mark("ready");
       document.documentElement.dataset.ready = "yes";
+      sarwater.buildRest();
     }, 0),
   );
 });

@@ -51,6 +51,7 @@ sarwater.samplingCharts = (part, sampling) => {
     })),
     layout: { barmode: "stack", bargap: 0.15, xaxis: { type: "category", title: { text: "epoch" } }, yaxis: { tickformat: ".0%" } },
   }));
+  sarwater.charts.addTable(part("bins"));
   const of = (key) => sampling.map((row) => row[key].water_share);
   sarwater.lineChart(
     part("shares"),
@@ -58,4 +59,5 @@ sarwater.samplingCharts = (part, sampling) => {
     [{ name: "drawn", x, y: of("drawn") }, { name: "there is", x, y: of("available") }],
     { xaxis: { title: { text: "epoch" } }, yaxis: { tickformat: ".0%", rangemode: "tozero" } },
   );
+  sarwater.charts.addTable(part("shares"));
 };
