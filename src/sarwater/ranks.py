@@ -5,4 +5,5 @@ import os
 
 def is_first_process() -> bool:
     """Whether this is the first process of torchrun, Lightning or SLURM, or the only one."""
-    return all(os.environ.get(name, "0") == "0" for name in ("LOCAL_RANK", "SLURM_PROCID", "RANK"))
+    names = ("LOCAL_RANK", "SLURM_PROCID", "RANK", "NODE_RANK", "GROUP_RANK")
+    return all(os.environ.get(name, "0") == "0" for name in names)

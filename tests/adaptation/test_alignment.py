@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -244,3 +245,15 @@ def test_a_batch_without_data_has_no_loss_and_a_finite_gradient(
     for parameter in alignment.discriminator.parameters():
         assert parameter.grad is not None
         assert not parameter.grad.any()
+
+
+@pytest.mark.parametrize("make", [of_features, of_outputs])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_networks_of_other_precision_are_told_apart_too(
+    make: Callable[[], Alignment], dtype: torch.dtype
+) -> None:
+    sides = batch(0, 0, 1)
+    alignment = make().to(dtype)
+    found, _ = alignment(replace(sides, features=sides.features.to(dtype)), 1.0)
+    expected, _ = make()(sides, 1.0)
+    torch.testing.assert_close(found.float(), expected, rtol=0.03, atol=0.01)

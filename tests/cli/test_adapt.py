@@ -3,6 +3,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -428,3 +430,26 @@ def test_what_is_to_be_read_is_not_replaced(
     assert main(given[inside]) == 1
     assert "is to be read; name another place" in capsys.readouterr().err
     assert [files_in(folder) for folder in folders] == before
+
+
+def test_a_folder_that_was_moved_is_gone_on_with(case: Case, tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(case.out, moved)
+    config = moved / "adapted" / "config.yaml"
+    text = config.read_text()
+    assert str(case.out) in text
+    config.write_text(text.replace(str(case.out), "/gone"))
+    assert main(case.arguments("--resume", moved)) == 0
+
+
+def test_two_processes_that_begin_at_once_adapt_a_given_model(case: Case, tmp_path: Path) -> None:
+    """As under torchrun and SLURM: nobody looks into the folder before the first has made it."""
+    out, model = tmp_path / "out", case.out / "source_only" / "model.safetensors"
+    given = case.start(out, "--model", model, "--devices", "2", "--strategy", "ddp")
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = [sys.executable, "-W", "ignore", *launcher, "-m", "sarwater", *given]
+    subprocess.run(command, check=True, timeout=300, capture_output=True)
+    report = json.loads((out / "adaptation.json").read_text())
+    assert report["models"]["source_only"] == load_bundle(model).hash
+    assert json.loads((out / "adapted" / "train.json").read_text())["processes"] == 2
+    assert not (out / "source_only" / "train.json").exists()

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import torch
 
 from sarwater import __version__
 from sarwater.cli import COMMANDS, main
@@ -202,3 +203,19 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
     )
     os.close(write)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_a_full_gpu_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fill(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore")
+
+    monkeypatch.setattr("sarwater.cli.doctor.run", fill)
+    assert main(["doctor"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(
+        "sarwater doctor: error: not enough memory on the GPU (CUDA out of memory"
+    )
+    assert "optimization.batch_size" in said
+    assert len(said.splitlines()) == 1

@@ -23,6 +23,7 @@ from sarwater.adaptation.alignment import (
     FeatureAlignment,
     OutputAlignment,
 )
+from sarwater.adaptation.averaging import averaged_with
 from sarwater.adaptation.self_training import PseudoLabelled
 from sarwater.config import DannMethod, OutputSpaceMethod, TrainSettings
 from sarwater.datasets.manifest import ChipRecord, Manifest, read_manifest
@@ -38,6 +39,7 @@ from sarwater.training.checkpoint import Progress
 from sarwater.training.data import prepare
 from sarwater.training.folder import RunFolder
 from sarwater.training.learner import Learner, TargetBatch
+from sarwater.training.outcome import best_bundle
 from sarwater.training.patches import Patch, PatchDataset, batch_indices, load_batches
 from sarwater.training.start import resume, train
 from sarwater.training.target import without_labels
@@ -581,3 +583,42 @@ def test_adapting_to_what_is_known_already_does_little(
     scores = [f1_of(folder, unseen) for folder in (before, after)]
     assert scores[0] > 0.7
     assert abs(scores[1] - scores[0]) < 0.05
+
+
+def test_adabn_chooses_threshold_and_seeds_from_what_the_network_itself_says(
+    data: Manifest,
+    delta: Manifest,
+    source_only: RunFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not from what the seeds of the epoch have left of it."""
+    seen: list[float] = []
+    whole, look = best_bundle, Adapter.look
+
+    def with_seeds(*given: Any) -> Any:
+        bundle = whole(*given)
+        return replace(bundle, info=bundle.info.model_copy(update={"seed_margin": 1.5}))
+
+    def looked(self: Adapter, network: Any, *given: Any) -> Any:
+        seen.append(network.seed_margin)
+        return look(self, network, *given)
+
+    monkeypatch.setattr("sarwater.training.run.best_bundle", with_seeds)
+    monkeypatch.setattr(Adapter, "look", looked)
+    start = {"init": str(source_only.bundle)}
+    train(
+        settings(QUICK, model=start, adaptation={"methods": ["adabn"]}),
+        data,
+        tmp_path / "run",
+        target=delta,
+    )
+    assert set(seen) == {0.0}
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_weights_of_another_precision_are_averaged(dtype: torch.dtype) -> None:
+    network = torch.nn.Linear(2, 1)
+    source = {name: torch.ones_like(one, dtype=dtype) for name, one in network.state_dict().items()}
+    found = averaged_with(network, source, 0.25)
+    torch.testing.assert_close(found.weight, 0.25 + 0.75 * network.weight)

@@ -1,3 +1,4 @@
+import warnings
 from typing import Any
 
 import numpy as np
@@ -8,13 +9,14 @@ from torch import Tensor, nn
 
 from sarwater.config import PatchSettings
 from sarwater.datasets.manifest import ChipRecord
+from sarwater.errors import SarwaterWarning
 from sarwater.evaluation.counts import count
 from sarwater.normalize import BandStatistics, Normalization, Normalizer
 from sarwater.raster import read_chip
 from sarwater.training.data import TrainingData
 from sarwater.training.patches import ChipCache
 from sarwater.training.sampling import Places, Sampler, places_of
-from sarwater.training.validation import ChipCounter, summarize
+from sarwater.training.validation import ChipCounter, summarize, warn_of_criterion
 from sarwater.types import IGNORE, FloatArray, Units
 from tests.conftest import RecordMaker, TifMaker
 
@@ -173,3 +175,15 @@ def test_the_checkpoint_goes_by_the_best_f1_whatever_chose_the_threshold() -> No
     assert strict.precision >= 0.95
     assert strict.f1 < plain.f1
     assert strict.best_f1 == plain.best_f1 == plain.f1
+
+
+def test_a_criterion_that_was_not_reached_is_warned_of() -> None:
+    with pytest.warns(
+        SarwaterWarning, match=r"no threshold satisfies precision>=\.9.*ask for less"
+    ):
+        warn_of_criterion(
+            "no threshold satisfies precision>=.9, so best F1 on the validation split"
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_criterion("best F1 on the validation split")

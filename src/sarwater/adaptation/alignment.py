@@ -100,7 +100,8 @@ class Alignment(nn.Module, ABC):
             strength: share (0 ... 1) of the highest factor of the reversed gradient.
         """
         seen = reverse_gradient(self.seen(sides), strength * self.strength)
-        logits = self.discriminator(seen).float()
+        own = next(self.discriminator.parameters()).dtype  # of networks in half precision
+        logits = self.discriminator(seen.to(own)).float()
         assert isinstance(self.classes, Tensor)
         assert isinstance(self.weights, Tensor)
         wanted = self.classes[sides.domain][:, None, None].expand(-1, *logits.shape[-2:])

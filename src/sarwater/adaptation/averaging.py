@@ -36,5 +36,5 @@ def averaged_with(network: nn.Module, source: Mapping[str, Tensor], share: float
     averaged = copy.deepcopy(network)
     for name, weight in averaged.state_dict().items():
         if weight.is_floating_point():
-            weight.lerp_(source[name].to(weight.device), share)
+            weight.lerp_(source[name].to(weight), share)
     return averaged

@@ -57,8 +57,9 @@ def pseudo_labels(
     (tensor([[[0, 0]]], dtype=torch.uint8), tensor([[[0.5000, 0.5000]]]))
     """
     water = probability[:, 1:].sum(dim=1)
-    shifted = torch.special.logit(water.double(), eps=1e-7) - torch.logit(
-        torch.tensor(threshold, dtype=torch.float64), eps=1e-7
+    exact = torch.float32 if water.device.type == "mps" else torch.float64  # which mps has not
+    shifted = torch.special.logit(water.to(exact), eps=1e-7) - torch.logit(
+        torch.tensor(threshold, dtype=exact), eps=1e-7
     )
     if evidence is not None:
         shifted = shifted + evidence

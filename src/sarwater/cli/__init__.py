@@ -75,6 +75,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(name, f"{error.filename or 'a file'}: {error.strerror or error}")
     except MemoryError as error:
         return _fail(name, f"not enough memory ({error}); close other programs, or take less")
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":  # torch's, which is not loaded here
+            raise
+        return _fail(
+            name,
+            f"not enough memory on the GPU ({str(error).splitlines()[0][:200]}); take less at once "
+            "(train and adapt: optimization.batch_size, patches.size; others: --batch-size), or "
+            "close what else runs there",
+        )
     except KeyboardInterrupt as error:
         print(f"sarwater {name}: {str(error) or 'interrupted'}", file=sys.stderr)
         return 143 if isinstance(error, Terminated) else 130

@@ -3,9 +3,9 @@
 import enum
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from sarwater.config.adaptation import AdaptationSettings
 from sarwater.config.base import SettingsBase, listed, named, several
@@ -208,3 +208,12 @@ class TrainSettings(SettingsBase):
     """Where it runs."""
     adaptation: AdaptationSettings = AdaptationSettings()
     """Adaptation to a target without labels (`sarwater adapt`)."""
+
+    @model_validator(mode="after")
+    def _averages_what_it_can(self) -> Self:
+        if self.optimization.average_decay is not None and self.run.precision == "16-true":
+            raise ValueError(
+                "optimization.average_decay cannot average weights of run.precision 16-true; "
+                "take 16-mixed, or no average"
+            )
+        return self

@@ -26,6 +26,7 @@ from sarwater.report.gallery import EXAMPLES, write_examples
 from sarwater.training.adapter import Adapter, require_teacher
 from sarwater.training.folder import RunFolder
 from sarwater.training.matching import shift_of
+from sarwater.training.processes import launched_fabric
 from sarwater.training.run import Run
 from sarwater.training.start import finished_run, resumed_run, with_network
 from sarwater.training.target import check_target
@@ -120,8 +121,12 @@ def start_adapting(
         refuse_inputs(out, [model])
     settings = checked_settings(settings, source, target, model)
     folder = AdaptFolder(out)
-    if is_first_process():
+    if is_first_process():  # at once, before the others are waited for
+        refuse_existing(out, overwrite=overwrite, folder=True)
+    fabric = launched_fabric(settings.run)
+    if fabric.is_global_zero:
         folder.create(settings, model, overwrite=overwrite)
+    fabric.barrier()  # the others look into the folder
     return _go_on(settings, source, target, folder)
 
 
@@ -182,7 +187,8 @@ def _run(
 ) -> Run:
     go_on = f"sarwater adapt SOURCE --target TARGET --resume {folder.path}"
     if out.checkpoint.is_file():
-        return resumed_run(source, out.path, target, go_on=go_on)
+        init = settings.model.init
+        return resumed_run(source, out.path, target, init=init, go_on=go_on)
     return finished_run(settings, source, out.path, target=target, overwrite=True, go_on=go_on)
 
 

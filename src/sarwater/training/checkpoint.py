@@ -86,6 +86,10 @@ class Progress:
         self.epoch, self.step, self.sums, self.seen = self.epoch + 1, 0, {}, []
         self.validated, self.counts = 0, ThresholdCounts.zeros()
 
+    def is_stale(self, limit: int | None) -> bool:
+        """Tell whether so many epochs brought nothing better; None: never."""
+        return limit is not None and self.stale >= limit
+
     def state_dict(self) -> dict[str, Any]:
         """Return it as plain data, for a checkpoint."""
         return {**vars(self), "counts": [torch.from_numpy(a) for a in astuple(self.counts)]}
@@ -105,6 +109,8 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     with atomic_path(path, overwrite=True) as aside:
         try:
             torch.save({"format": _FORMAT, **state}, aside)
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:  # torch's word for a full disk
             raise OutputError(
                 f"cannot write {path}: {error}; is there room on the disk? Make some, and go on "

@@ -16,25 +16,27 @@ from sarwater.evaluation.counts import ThresholdCounts
 from sarwater.losses.distributed import all_reduce_sum
 
 
-def build_fabric(chosen: RunSettings) -> Fabric:
-    """Hand the settings of processes, devices and precision to Lightning as they are.
+def launched_fabric(chosen: RunSettings) -> Fabric:
+    """Hand the settings of processes, devices and precision to Lightning as they are, and begin.
 
     Raises:
         ConfigError: this machine cannot run them.
     """
     try:
-        return Fabric(
+        fabric = Fabric(
             accelerator=chosen.accelerator,
             devices=_devices(chosen.devices),
             num_nodes=chosen.num_nodes,
             strategy=chosen.strategy,
             precision=cast(Any, chosen.precision),
         )
+        fabric.launch()
     except (ValueError, TypeError, RuntimeError, ImportError, MisconfigurationException) as error:
         raise ConfigError(
             "this machine cannot run what is set under run (accelerator, devices, num_nodes, "
             f"strategy, precision): {error}{_nearest_names(chosen)}"
         ) from error
+    return fabric
 
 
 _PRECISIONS = (
@@ -82,12 +84,30 @@ def clip_gradients(
             optimizer,
             max_norm=norm,
             # Half precision tries scales until one fits, and skips the steps till then.
-            error_if_nonfinite=settings.run.precision != "16-mixed",
+            error_if_nonfinite=getattr(fabric.strategy.precision, "scaler", None) is None,
         )
     except RuntimeError as error:
+        if "non-finite" not in str(error):  # a fault of the device, which shows itself here
+            raise
         raise DataError(
             f"the gradient is not finite {where}; lower optimization.learning_rate"
         ) from error
+
+
+def freeze_unused(network: nn.Module, bands: int) -> None:
+    """Freeze the weights that no output depends on; several processes would wait for them.
+
+    Encoders may come with layers of the classifier that they were, which are never called.
+    """
+    modes = [(module, module.training) for module in network.modules()]
+    parameters = [one for one in network.parameters() if one.requires_grad]
+    with torch.enable_grad():
+        total = network.eval()(torch.zeros(1, bands, 64, 64)).sum()
+        found = torch.autograd.grad(total, parameters, allow_unused=True)
+    for module, was_training in modes:
+        module.training = was_training
+    for parameter, gradient in zip(parameters, found, strict=True):
+        parameter.requires_grad_(gradient is not None)
 
 
 def gather(fabric: Fabric, tensor: Tensor) -> Tensor:

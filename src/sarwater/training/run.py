@@ -12,7 +12,7 @@ from itertools import repeat
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from sarwater.config import Strategy, TrainSettings, write_settings
 from sarwater.datasets.manifest import Manifest
@@ -36,15 +36,16 @@ from sarwater.training.patches import (
     steps_per_epoch,
 )
 from sarwater.training.processes import (
-    build_fabric,
     clip_gradients,
+    freeze_unused,
     gather,
+    launched_fabric,
     share_buffers,
     sum_counts,
 )
 from sarwater.training.schedules import Schedule, build_optimizer
 from sarwater.training.stop_signals import stop_signals
-from sarwater.training.validation import ChipCounter, Validation, summarize
+from sarwater.training.validation import ChipCounter, Validation, summarize, warn_of_criterion
 
 
 class Run:
@@ -74,10 +75,9 @@ class Run:
         self.settings = settings
         self.folder = folder
         chosen = settings.run
+        self.fabric = launched_fabric(chosen)
         if chosen.threads is not None:
             torch.set_num_threads(chosen.threads)
-        self.fabric = build_fabric(chosen)
-        self.fabric.launch()
         self._loggers = Loggers(settings, folder.path)
         self.data = prepare(settings, manifest).with_statistics(statistics)
         self.steps = steps_per_epoch(
@@ -90,6 +90,8 @@ class Run:
         )
         torch.manual_seed(chosen.seed)
         learner = build_learner(settings, self.data, self.adapter.names if self.adapter else None)
+        if self.fabric.world_size > 1:
+            freeze_unused(learner.network, len(self.data.bands))
         optimizer = build_optimizer(
             nn.ModuleList([learner.network, learner.alignments]),
             learner.loss.optimizer_groups(),
@@ -131,7 +133,9 @@ class Run:
         total = chosen.epochs * self.steps
         bars = step("training", total, completed=done, unit="steps")
         with stop_signals() as self._asked_to_stop, bars as bar:
-            while self.progress.epoch < chosen.epochs and not self._is_stale():
+            while self.progress.epoch < chosen.epochs and not self.progress.is_stale(
+                chosen.early_stopping
+            ):
                 self._train_epoch(bar)
                 self._close_epoch()
         self._finish()
@@ -268,15 +272,15 @@ class Run:
         if due or stop:
             self._save()
         if stop:
+            self.fabric.barrier()  # a process that ends may end the one that writes
             raise SystemExit(f"stopped; `{self._go_on}` goes on")
 
     def _save(self) -> None:
         device = self.fabric.device
         self.progress.seconds = time.monotonic() - self._began
         random = gather(self.fabric, torch.get_rng_state())
-        cuda_random: list[Tensor] = []
-        if device.type == "cuda":
-            cuda_random = list(gather(self.fabric, torch.cuda.get_rng_state(device)))
+        is_cuda = device.type == "cuda"
+        cuda_random = list(gather(self.fabric, torch.cuda.get_rng_state(device))) if is_cuda else []
         state = {
             **self._identity,
             "adapter": self.adapter.state_dict() if self.adapter else None,
@@ -329,10 +333,12 @@ class Run:
     def _finish(self) -> None:
         best, adapter = self.progress.best, self.adapter
         assert best is not None
+        warn_of_criterion(best["validation"]["criterion"])
         bundle = best_bundle(self.settings, self.data, best, adapter)
         if adapter is not None and self.settings.adaptation.adabn:
             bundle = adapter.reestimate(bundle)
             network = bundle.build().to(self.fabric.device)
+            network.seed_margin = 0.0  # it is chosen anew, from what the network itself says
             known = best["validation"]["threshold"]
             best["target"] = adapter.look(network, known, self.progress)
             bundle = with_threshold(bundle, best["target"])
@@ -342,7 +348,3 @@ class Run:
                 summary_of(self.progress, self.data, self.fabric, digest, adapter)
             )
             self._loggers.finish(self.progress.history)
-
-    def _is_stale(self) -> bool:
-        limit = self.settings.optimization.early_stopping
-        return limit is not None and self.progress.stale >= limit

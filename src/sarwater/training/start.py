@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import torch
+
 from sarwater.config import TrainSettings
 from sarwater.datasets.manifest import Manifest
 from sarwater.errors import ModelError
@@ -54,7 +56,7 @@ def finished_run(
     """
     if is_first_process():
         refuse_existing(out, overwrite=overwrite, folder=True)
-    statistics = _statistics_of_start(settings) if target else None
+    statistics = _statistics_of(settings.model.init) if target else None
     run = Run(settings, manifest, RunFolder(out), target, statistics=statistics, go_on=go_on)
     run.start(overwrite=overwrite)
     run.fit()
@@ -71,9 +73,22 @@ def resume(manifest: Manifest, out: Path, target: Manifest | None = None) -> Run
 
 
 def resumed_run(
-    manifest: Manifest, out: Path, target: Manifest | None = None, *, go_on: str = ""
+    manifest: Manifest,
+    out: Path,
+    target: Manifest | None = None,
+    *,
+    init: Path | None = None,
+    go_on: str = "",
 ) -> Run:
-    """Do what ``resume`` does and return the run itself; ``go_on`` is the command to say."""
+    """Do what ``resume`` does and return the run itself.
+
+    Args:
+        manifest: of the source.
+        out: the run folder.
+        target: of the target.
+        init: where the model now lies that the run began with, whose statistics it took.
+        go_on: command to say.
+    """
     folder = RunFolder(out)
     settings = folder.read_settings()
     # The checkpoint holds all weights: those that the run began with may be gone by now.
@@ -83,12 +98,14 @@ def resumed_run(
         manifest,
         folder,
         target,
-        statistics=_statistics_of_start(settings) if target else None,
+        statistics=_statistics_of(init or settings.model.init) if target else None,
         go_on=go_on,
     )
     state = load_checkpoint(folder.checkpoint)
     try:
         run.restore(state)
+    except torch.OutOfMemoryError:
+        raise
     except (LookupError, TypeError, AttributeError, RuntimeError) as error:
         raise ModelError(
             f"the checkpoint {folder.checkpoint} does not fit the run ({str(error)[:300]}); it is "
@@ -106,7 +123,5 @@ def with_network(settings: TrainSettings, info: ModelInfo) -> TrainSettings:
     return settings.model_copy(update={"model": model, "normalization": normalization})
 
 
-def _statistics_of_start(settings: TrainSettings) -> BandStatistics | None:
-    if settings.model.init is None:
-        return None
-    return load_bundle(settings.model.init).info.normalization.statistics
+def _statistics_of(model: Path | None) -> BandStatistics | None:
+    return load_bundle(model).info.normalization.statistics if model is not None else None

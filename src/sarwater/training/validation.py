@@ -2,6 +2,7 @@
 
 import copy
 import math
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import ArrayLike
 from torch import nn
 
 from sarwater.engines.torch_engine import TorchEngine
-from sarwater.errors import DataError
+from sarwater.errors import DataError, SarwaterWarning
 from sarwater.evaluation.counts import ThresholdCounts, count
 from sarwater.evaluation.scores import average_precision, choose_threshold, curve
 from sarwater.normalize import BandStatistics
@@ -90,6 +91,17 @@ class ChipCounter:
         return count(probability, is_water, counted)
 
 
+_UNMET = "no threshold satisfies "
+
+
+def warn_of_criterion(text: str) -> None:
+    """Warn where the threshold of a finished run was not chosen as asked; text: its criterion."""
+    if text.startswith(_UNMET):
+        warnings.warn(
+            f"{text}: ask for less, train longer, or choose another model", SarwaterWarning, 2
+        )
+
+
 def summarize(counts: ThresholdCounts, criterion: str) -> Validation:
     """Choose the threshold and read off the scores there.
 
@@ -100,7 +112,7 @@ def summarize(counts: ThresholdCounts, criterion: str) -> Validation:
         threshold, text = choose_threshold(counts, criterion)
     except DataError:
         threshold, text = choose_threshold(counts, "f1")
-        text = f"no threshold satisfies {criterion}, so {text}"
+        text = f"{_UNMET}{criterion}, so {text}"
     scores = curve(counts)
     index, half = round(threshold * 1000) - 1, 499
     return Validation(
