@@ -626,3 +626,23 @@ def test_samples_lie_all_over_a_scene(is_tiled: bool, tmp_path: Path) -> None:
         assert max(np.diff(sorted(row for row, _ in places))) <= 4 * 32
     image, _ = found[0]
     np.testing.assert_array_equal(image[0, :, 0], image[0, 0, 0] + np.arange(image.shape[1]))
+
+
+@pytest.mark.parametrize("nodata", [float(np.finfo(np.float32).min), 1e20, np.inf, -np.inf])
+def test_no_data_of_float_labels_may_be_any_number(
+    nodata: float, make_tif: TifMaker, make_record: RecordMaker
+) -> None:
+    """QGIS writes float32's lowest."""
+    image = make_tif("i.tif", np.full((2, 2, 3), -9, np.float32))
+    values = np.array([[0, 1, nodata], [1, nodata, 0]], np.float32)
+    label = make_tif("l.tif", values, nodata=nodata)
+    chip = read_chip(make_record(image, labels=(label,), codes="0=land,1=water"))
+    assert chip.target is not None
+    assert chip.target.tolist() == [[0, 1, IGNORE], [1, IGNORE, 0]]
+    assert label_values(label) == {0: 2, 1: 2}
+
+
+def test_a_huge_label_that_is_not_declared_is_named(make_tif: TifMaker) -> None:
+    label = make_tif("l.tif", np.array([[0, 1, 1e20]], np.float32))
+    with pytest.raises(DataError, match=r"a value of size 1e\+20, which is no label"):
+        label_values(label)

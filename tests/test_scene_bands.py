@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import rasterio
 
+from sarwater.errors import RasterError
 from sarwater.raster import Scene, block_cache, opening
-from sarwater.types import AnyArray
+from sarwater.types import AnyArray, Units
 from tests.conftest import CRS, PLACE
 
 
@@ -140,3 +141,55 @@ def damage(path: Path, block_row: int) -> None:
         for offset, size in zip(places[::2], places[1::2], strict=True):
             file.seek(offset)
             file.write(b"\xff" * size)
+
+
+@pytest.mark.parametrize("keep_bytes", [True, False])
+@pytest.mark.parametrize("dtype", ["int16", "uint8"])
+def test_a_declared_scale_and_offset_are_applied(
+    dtype: str, keep_bytes: bool, tmp_path: Path
+) -> None:
+    """Packed decibels: what is stored times the scale, and the offset; no data as it is stored."""
+    stored = np.random.default_rng(1).integers(1, 200, (2, 64, 64)).astype(dtype)
+    stored[:, :3] = 0
+    path = saved(tmp_path / "a.tif", stored, nodata=0)
+    with rasterio.open(path, "r+") as dataset:
+        dataset.scales, dataset.offsets = (0.1, 0.2), (-25, -30)
+    with Scene([path], bands=("VV", "VH")) as scene:
+        image, valid = scene.read(0, 0, 64, 64, keep_bytes=keep_bytes)
+        assert scene.units is Units.DB
+    expected = stored * np.array([0.1, 0.2])[:, None, None] + np.array([-25, -30])[:, None, None]
+    np.testing.assert_array_equal(valid, stored[0] != 0)
+    np.testing.assert_allclose(image[:, valid], expected[:, valid], rtol=1e-5)
+    assert image.dtype == np.float32
+
+
+def test_bytes_beside_decibels_do_not_cut_them(tmp_path: Path) -> None:
+    values = decibels(1, 64, 64)
+    one = saved(tmp_path / "one.tif", np.full((1, 64, 64), 7, np.uint8))
+    other = saved(tmp_path / "other.tif", values)
+    with Scene([one, other], bands=("angle", "VV"), units=Units.DB, nodata="declared") as scene:
+        image, _ = scene.read(0, 0, 64, 64, keep_bytes=True)
+    np.testing.assert_array_equal(image, np.concatenate([np.full_like(values, 7), values]))
+
+
+def test_a_file_of_several_rasters_says_which(tmp_path: Path) -> None:
+    """As NetCDF and HDF5 have them; here a GeoPackage of two."""
+    path = tmp_path / "both.gpkg"
+    for name in ("VV", "VH"):
+        values = np.full((4, 8, 8), 200, np.uint8)
+        options = {"RASTER_TABLE": name, "APPEND_SUBDATASET": name != "VV", "BAND_COUNT": 4}
+        shape = {"height": 8, "width": 8, "count": 4, "dtype": "uint8"}
+        place = {"crs": CRS, "transform": PLACE}
+        with rasterio.open(path, "w", driver="GPKG", **shape, **place, **options) as dataset:
+            dataset.write(values)
+    with pytest.raises(RasterError, match=r"no band of its own; it holds GPKG:.*VV, GPKG:.*VH"):
+        Scene([path])
+
+
+def test_a_crs_that_is_no_place_on_earth_is_none(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.tif", decibels(1, 64, 64))
+    local = 'LOCAL_CS["a field of ours",UNIT["metre",1]]'
+    with rasterio.open(path, "r+") as dataset:
+        dataset.crs = rasterio.crs.CRS.from_wkt(local)
+    with Scene([path]) as scene:
+        assert scene.grid.crs is None

@@ -1,6 +1,7 @@
 """Errors that a user can act on: what was found, what was expected, where, and what to do."""
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 
 class SarwaterError(Exception):
@@ -41,6 +42,18 @@ class OutputExistsError(SarwaterError, FileExistsError):
 
 class SarwaterWarning(UserWarning):
     """What a user should know while the work goes on; the command line prints it."""
+
+
+_Error = TypeVar("_Error", bound=BaseException)
+
+
+def without_frames(error: _Error) -> _Error:
+    """Let go of the frames that an error and its causes hold, and of all that lies in them."""
+    one: BaseException | None = error
+    while one is not None:
+        one.__traceback__ = None
+        one = one.__cause__ or one.__context__
+    return error
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str:

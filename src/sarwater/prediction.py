@@ -1,6 +1,6 @@
 """From a chip or a scene to the probability of each class, as a model wants it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -315,7 +315,7 @@ class Predictor:
         shape: tuple[int, int],
         group: BandStatistics | None = None,
         begin: int = 0,
-    ) -> Iterator[Strip]:
+    ) -> Generator[Strip, None, None]:
         """Predict an image of any height that is read by rows.
 
         Args:

@@ -1,7 +1,7 @@
 """Run a network over an image by windows, and blend what they say, a row of windows at a time."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -82,7 +82,7 @@ def predict_strips(
     classes: int = 2,
     normalize: Normalize | None = None,
     begin: int = 0,
-) -> Iterator[Strip]:
+) -> Generator[Strip, None, None]:
     """Predict an image of any height, a row of windows at a time.
 
     Reading, the network and what is done with the strips overlap: a thread reads one row of

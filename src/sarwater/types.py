@@ -16,6 +16,9 @@ AnyArray: TypeAlias = NDArray[Any]
 IGNORE = 255
 """Code of a target pixel that no loss and no score may count."""
 
+POLARIZATIONS = ("VV", "VH", "HH", "HV")
+"""Names of a radar's bands: sent, and received, vertically or horizontally."""
+
 
 class Units(enum.StrEnum):
     """What the values of an image measure."""

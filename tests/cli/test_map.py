@@ -236,3 +236,25 @@ def test_a_dry_run_refuses_what_does_not_fit(
     assert "does not fit the model" in said.err
     assert "there is no such file" in said.err
     assert "2 of 3 scenes could not be mapped: other, gone" in said.err
+
+
+def test_a_list_leaves_open_what_the_options_say(
+    model: Path, make_tif: TifMaker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = decibels(64, 64)
+    image[:, :8] = -99
+    for name in ("a", "b"):
+        make_tif(f"{name}.tif", image, crs=CRS)
+    table = tmp_path / "scenes.csv"
+    table.write_text("file,bands,units,nodata\na.tif,,,\nb.tif,VV VH,db,declared\n")
+    command = ["map", str(table), "--model", str(model), "--out", str(tmp_path / "m"), "--json"]
+    assert main([*command, "--bands", "VV,VH", "--units", "db", "--nodata", "-99"]) == 0
+    first, second = json.loads(capsys.readouterr().out)
+    assert first["no_data"]["pixels"] == 8 * 64
+    assert second["no_data"]["pixels"] == 0
+
+
+def test_a_threshold_that_is_none_suggests_the_word(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["map", "a.tif", "--out", "m", "--threshold", "scen"])
+    assert "found 'scen' (did you mean 'scene'?)" in capsys.readouterr().err

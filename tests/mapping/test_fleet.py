@@ -186,3 +186,38 @@ def test_a_scheduler_without_workers_is_named(
 def test_no_workers_are_refused(sources: list[SceneSource], model: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="workers: 1 or more, found 0"):
         map_fleet(sources, model, TORCH, tmp_path / "out", workers=0)
+
+
+def test_links_keep_their_names(model: Path, tmp_path: Path, make_tif: TifMaker) -> None:
+    """Two links to files of one name, as archives by content and by date have them."""
+    links = []
+    for number, name in enumerate(("delta", "low")):
+        file = make_tif(f"day{number}/vv.tif", decibels(number), crs=CRS, bands=("VV", "VH"))
+        links.append(tmp_path / f"{name}.tif")
+        links[-1].symlink_to(file)
+    sources = [SceneSource((link,)) for link in links]
+    found = map_fleet(sources, model, TORCH, tmp_path / "fleet", workers=2)
+    assert [one["scene"] for one in found.summaries] == ["delta", "low"]
+    map_scenes(sources, Predictor(load_bundle(model), TORCH), tmp_path / "alone")
+    assert content(tmp_path / "fleet") == content(tmp_path / "alone")
+
+
+def test_workers_that_stay_see_a_model_that_was_written_anew(
+    sources: list[SceneSource], model: Path, tmp_path: Path
+) -> None:
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, memory_limit=0, dashboard_address=":0"
+    ) as cluster:
+        for margin in (0.0, 2.0):
+            save_bundle(model, segmenter_bundle(seed_margin=margin), overwrite=True)
+            found = map_fleet(
+                sources[:1],
+                model,
+                TORCH,
+                tmp_path / "out",
+                MapOptions(overwrite=True),
+                scheduler=cluster.scheduler_address,
+            )
+            (summary,) = found.summaries
+            assert summary["provenance"]["MODEL_HASH"] == load_bundle(model).hash
+            assert summary["provenance"]["SEED_MARGIN"] == repr(margin)

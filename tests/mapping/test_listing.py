@@ -44,6 +44,7 @@ def test_a_table_names_files_and_what_is_known_of_them(tmp_path: Path) -> None:
         (["file,units", "a.tif,dB!", ",db"], r"line 2: units 'dB!'.*; line 3: name a file"),
         (["file,nodata", "a.tif,boarder"], "line 2: .*boarder"),
         (["file,when", "a.tif,yesterday"], "line 2: .*yesterday"),
+        (["file,bands", "a.tif,VV,VH"], r"line 2: more cells than columns .*: \['VH'\]"),
         (["file"], "lists no scene"),
     ],
 )
@@ -109,3 +110,9 @@ def test_json_that_is_no_collection_is_named(tmp_path: Path, text: str) -> None:
 def test_a_list_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot read"):
         read_scenes(tmp_path / "gone.csv")
+
+
+def test_lists_are_known_by_their_ending_in_any_case(tmp_path: Path) -> None:
+    path = tmp_path / "SCENES.CSV"
+    path.write_text("file\na.tif\n,\n \n")
+    assert read_scenes(path) == (SceneSource((tmp_path / "a.tif",)),)

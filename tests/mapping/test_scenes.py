@@ -1,10 +1,13 @@
 import json
+import platform
 import re
 import signal
 import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,9 +19,9 @@ from affine import Affine
 import sarwater
 from sarwater.errors import ConfigError, DataError, ModelError, OutputExistsError, RasterError
 from sarwater.files import write_json
-from sarwater.mapping import making
+from sarwater.mapping import inputs, making
 from sarwater.mapping.inputs import NO_PLACE, SceneSource
-from sarwater.mapping.options import MapOptions
+from sarwater.mapping.options import MapOptions, PolygonOptions
 from sarwater.mapping.scenes import map_scene, map_scenes
 from sarwater.normalize import Normalization, Normalizer
 from sarwater.prediction import predict_image, water_probability
@@ -231,10 +234,27 @@ def test_the_summary_is_written(make_tif: TifMaker, mapped: Mapped, out: Path) -
     assert sorted(path.name for path in out.iterdir()) == sorted(summary["outputs"])
     assert summary["threshold"] == 0.4
     assert summary["area_unit"] == "km2"
-    assets = json.loads((out / "s_item.json").read_text())["assets"]
+    item = json.loads((out / "s_item.json").read_text())
+    assert item["properties"]["created"] == summary["created"]
+    assert datetime.fromisoformat(summary["created"]).tzinfo == UTC
+    assert summary["acquired"] is None
+    assert summary["versions"] == {
+        "sarwater": sarwater.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "gdal": rasterio.__gdal_version__,
+        "torch": version("torch"),
+    }
+    assets = item["assets"]
     assert {one["href"] for one in assets.values()} == {
         f"./{path.name}" for path in out.iterdir() if path.name != "s_item.json"
     }
+
+
+def test_the_summary_says_when_the_scene_was_taken(make_tif: TifMaker, mapped: Mapped) -> None:
+    name = "S1A_IW_GRDH_1SDV_20170812T061330_20170812T061355_017893_01E02F_A1B2.tif"
+    summary, _ = mapped(make_tif(name, decibels(), crs=CRS, bands=BANDS))
+    assert summary["acquired"] == "2017-08-12T06:13:30Z"
 
 
 def test_a_scene_without_a_crs_is_mapped_with_areas_in_pixels(
@@ -570,3 +590,47 @@ def test_a_file_to_leave_out_that_is_not_there_is_named_before_any_work(
     with pytest.raises(ConfigError, match=r"no file .*gone\.tif .*--exclude"):
         mapped(file, options={"exclude": (tmp_path / "gone.tif",)})
     assert not out.exists()
+
+
+def test_another_map_takes_the_polygons_of_the_former_with_it(
+    make_tif: TifMaker, mapped: Mapped, out: Path
+) -> None:
+    file = make_tif("s.tif", decibels(), crs=CRS, bands=BANDS)
+    mapped(file, options={"polygons": PolygonOptions("gpkg")})
+    assert (out / "s_water.gpkg").exists()
+    anew = {"threshold": 0.3, "overwrite": True}
+    mapped(file, options={**anew, "polygons": PolygonOptions("fgb")})
+    assert {path.suffix for path in out.glob("s_water.*")} == {".tif", ".qml", ".fgb"}
+    mapped(file, options=anew)
+    assert {path.suffix for path in out.glob("s_water.*")} == {".tif", ".qml"}
+
+
+def test_errors_of_many_scenes_hold_nothing_of_them(make_tif: TifMaker, out: Path) -> None:
+    sources = []
+    for number in range(3):
+        file = make_tif(f"s{number}.tif", decibels(400, 300), crs=CRS, bands=BANDS)
+        whole = file.read_bytes()
+        file.write_bytes(whole[: len(whole) // 2])
+        sources.append(SceneSource((file,)))
+    result = map_scenes(sources, predictor(), out, say=lambda _: None)
+    assert len(result.failures) == 3
+    for _, failure in result.failures:
+        error: BaseException | None = failure
+        while error is not None:
+            assert error.__traceback__ is None
+            error = error.__cause__ or error.__context__
+
+
+def test_statistics_come_from_wherever_data_lies_in_a_large_scene(
+    make_tif: TifMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the windows that are looked at are no data every pixel is."""
+    monkeypatch.setattr(inputs, "_SAMPLED", 1000)
+    image = np.full((2, 640, 200), np.nan, np.float32)
+    image[:, 3:9, 5:20] = decibels(6, 15)
+    model = predictor(normalization=Normalizer(Normalization.SCENE, Units.DB))
+    source = SceneSource((make_tif("s.tif", image, crs=CRS, bands=BANDS),))
+    with inputs.open_for_model(source, model) as scene:
+        found = scene.statistics()
+    assert found is not None
+    np.testing.assert_allclose(found.mean, np.nanmean(image, axis=(1, 2)), rtol=1e-5)

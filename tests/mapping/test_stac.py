@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pystac
 import pystac.validation
 import pytest
@@ -22,7 +23,8 @@ def item(grid: Grid, when: datetime | None = WHEN) -> dict[str, Any]:
     names = {"water": "a_water.tif", "polygons": "a_water.gpkg", "quicklook": "a_quicklook.png"}
     assets = {kind: Path(name) for kind, name in names.items()}
     tags = {"MODEL": "m.safetensors", "MODEL_HASH": "ab"}
-    return map_item("a", grid, assets, tags, {"threshold": 0.4, "water_share": None}, when)
+    summary = {"threshold": 0.4, "water_share": None, "created": "2026-01-02T03:04:05Z"}
+    return map_item("a", grid, assets, tags, summary, when)
 
 
 def validate(found: dict[str, Any]) -> None:
@@ -83,3 +85,17 @@ def test_a_crs_without_a_code_is_written_out() -> None:
 )
 def test_times_in_names(names: list[str], expected: datetime | None) -> None:
     assert acquired(names) == expected
+
+
+def test_a_scene_across_180_degrees_is_cut_there() -> None:
+    """As RFC 7946 asks: the box goes from west to east, and so does each part."""
+    place = rasterio.Affine(1000, 0, 160_000, 0, -1000, 8_200_000)
+    found = item(Grid(200, 120, place, "EPSG:32701"))
+    west, south, east, north = found["bbox"]
+    assert west > 170
+    assert east < -170
+    assert found["geometry"]["type"] == "MultiPolygon"
+    parts = [np.array(part[0]) for part in found["geometry"]["coordinates"]]
+    assert [(p[:, 0].min(), p[:, 0].max()) for p in parts] == [(west, 180), (-180, east)]
+    assert all((p[:, 1].min(), p[:, 1].max()) == (south, north) for p in parts)
+    validate(found)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sarwater.cli.prediction_options import add_prediction_options, prediction_options
 from sarwater.cli.results import Result, add_json, in_words
+from sarwater.errors import nearest
 
 if TYPE_CHECKING:
     from sarwater.errors import SarwaterError
@@ -238,12 +239,15 @@ def _sources(args: argparse.Namespace) -> "list[SceneSource]":
     if pair:
         bands, files = zip(*pair, strict=True)
         return [SceneSource(files, bands, units, args.nodata, args.name)]
-    sources: list[SceneSource] = []
+    bands, sources = args.bands or (), []
     for file in args.scenes:
-        if file.suffix.lower() in SUFFIXES:
-            sources += read_scenes(file)
-        else:
-            sources.append(SceneSource((file,), args.bands or (), units, args.nodata))
+        if file.suffix.lower() not in SUFFIXES:
+            sources.append(SceneSource((file,), bands, units, args.nodata))
+            continue
+        for one in read_scenes(file):  # which may leave open what the options say
+            nodata = args.nodata if one.nodata == "auto" else one.nodata
+            named, known = one.bands or bands, one.units or units
+            sources.append(replace(one, bands=named, units=known, nodata=nodata))
     if args.name and len(sources) > 1:
         args.usage_error(f"--name is for one scene, found {len(sources)}")
     return [replace(sources[0], name=args.name)] if args.name else sources
@@ -260,7 +264,15 @@ def _polygons(args: argparse.Namespace) -> "PolygonOptions | None":
 
 
 def _threshold(text: str) -> float | str:
-    return text if text in ("scene", "model") else float(text)
+    words = ("scene", "model")
+    if text in words:
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"expected a number from 0 to 1, scene or model, found '{text}'{nearest(text, words)}"
+        ) from None
 
 
 def _names(text: str) -> tuple[str, ...]:

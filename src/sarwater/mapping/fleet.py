@@ -14,7 +14,7 @@ import dask
 from distributed import Client, LocalCluster, as_completed
 from distributed.scheduler import KilledWorker
 
-from sarwater.errors import ConfigError, SarwaterError
+from sarwater.errors import ConfigError, SarwaterError, without_frames
 from sarwater.mapping.inputs import SceneSource
 from sarwater.mapping.options import MapOptions
 from sarwater.mapping.scenes import Draw, MapResult, Say, check_outputs, map_scene
@@ -39,8 +39,8 @@ class _Outcome:
 
 
 @lru_cache(maxsize=1)
-def _predictor(model: Path, prediction: PredictionOptions) -> Predictor:
-    """Load a model once a process."""
+def _predictor(model: Path, _written: int, prediction: PredictionOptions) -> Predictor:
+    """Load a model once a process, and again where its file was written anew."""
     return Predictor(load_bundle(model), prediction)
 
 
@@ -55,12 +55,13 @@ def _map_one(
     outcome = _Outcome()
     try:
         with silent():  # the terminal is drawn on by the process that asks
-            predictor = _predictor(model, prediction)
+            written = model.stat().st_mtime_ns if model.exists() else 0
+            predictor = _predictor(model, written, prediction)
             outcome.summary = map_scene(
                 source, predictor, out, options, draw=draw, say=outcome.notes.append
             )
     except SarwaterError as error:
-        outcome.error = error
+        outcome.error = without_frames(error)
     return outcome
 
 
@@ -113,9 +114,9 @@ def map_fleet(
             client.submit(
                 _map_one,
                 _absolute(source),
-                model.resolve(),
+                model.absolute(),
                 prediction,
-                out.resolve(),
+                out.absolute(),
                 _absolute_options(options),
                 draw,
                 pure=False,  # a key of its own: others may map scenes of that name on the cluster
@@ -178,8 +179,9 @@ def _connect(stack: ExitStack, workers: int, scheduler: str | None) -> Any:
 
 
 def _absolute(source: SceneSource) -> SceneSource:
-    return replace(source, files=tuple(file.resolve() for file in source.files))
+    """Make paths ones of any process; symbolic links keep their names, which the outputs bear."""
+    return replace(source, files=tuple(file.absolute() for file in source.files))
 
 
 def _absolute_options(options: MapOptions) -> MapOptions:
-    return replace(options, exclude=tuple(file.resolve() for file in options.exclude))
+    return replace(options, exclude=tuple(file.absolute() for file in options.exclude))

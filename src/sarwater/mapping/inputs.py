@@ -133,16 +133,20 @@ class ModelScene:
         """Return the statistics of the valid pixels, where the model's normalization needs them.
 
         Scenes of more than ``_SAMPLED`` pixels are sampled by windows all over them; of smaller
-        ones every pixel counts. Never are they taken from overviews, whose averages have less
-        speckle than what the model was trained on. None where no pixel is valid.
+        ones, and where no pixel of these windows is valid, every pixel counts. Never are they
+        taken from overviews, whose averages have less speckle than what the model was trained on.
+        None where no pixel is valid.
         """
         if not self.predictor.info.normalization.needs_group:
             return None
-        running, has_any = RunningStatistics(), False
-        for image, valid in self._scene.sampled(_SAMPLED, bands=self._bands):
-            running.add(self.predictor.in_model_units(image, valid, self.units), valid)
-            has_any |= bool(valid.any())
-        return running.result() if has_any else None
+        for pixels in (_SAMPLED, self.grid.height * self.grid.width):
+            running, has_any = RunningStatistics(), False
+            for image, valid in self._scene.sampled(pixels, bands=self._bands):
+                running.add(self.predictor.in_model_units(image, valid, self.units), valid)
+                has_any |= bool(valid.any())
+            if has_any:
+                return running.result()
+        return None
 
 
 @contextmanager

@@ -37,7 +37,7 @@ def read_scenes(path: Path) -> tuple[SceneSource, ...]:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"cannot read {path}: {error}; expected a list of scenes") from error
     wrong: list[str] = []
-    read = _of_rows if path.suffix == ".csv" else _of_items
+    read = _of_rows if path.suffix.lower() == ".csv" else _of_items
     scenes = list(read(path, text, wrong))
     if wrong:
         raise DataError(f"{path}: " + "; ".join(wrong[:20]))
@@ -52,6 +52,11 @@ def _of_rows(path: Path, text: str, wrong: list[str]) -> Iterator[SceneSource]:
     except ValueError as error:
         raise DataError(f"{path}: {error}") from error
     for line, row in rows:
+        if None in row:
+            wrong.append(
+                f"line {line}: more cells than columns (separate bands by spaces): {row[None]!r}"  # type: ignore[index]
+            )
+            continue
         unknown = [name for name in row if name not in _COLUMNS]
         if unknown:
             raise DataError(

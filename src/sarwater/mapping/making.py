@@ -2,10 +2,14 @@
 
 import hashlib
 import json
+import platform
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +29,13 @@ from sarwater.mapping.outputs import (
     open_map,
     output_paths,
 )
-from sarwater.mapping.stac import acquired, map_item
+from sarwater.mapping.stac import acquired, map_item, utc_text
 from sarwater.mapping.styles import write_class_style, write_probability_style
 from sarwater.mapping.work import Work
 from sarwater.normalize import BandStatistics
 from sarwater.prediction import Predictor
 from sarwater.progress import step
-from sarwater.raster import write_cog
+from sarwater.raster import gdal_version, write_cog
 from sarwater.types import AnyArray, BoolArray, ByteArray
 
 _BETWEEN_NOTES = 10.0
@@ -154,9 +158,12 @@ class SceneMap:
             draw(look, made["quicklook"], made["pictures"])
         last = ("item", "summary")  # there already where a call before was killed after them
         there = {kind: path for kind, path in made.items() if kind not in last and path.exists()}
-        seconds = round(time.perf_counter() - begin, 3)
-        summary = self._summary(tally) | {"seconds": seconds}
         when = self.source.when or acquired([file.name for file in self.source.files])
+        summary = self._summary(tally) | {
+            "acquired": utc_text(when) if when else None,
+            "created": utc_text(datetime.now(UTC)),
+            "seconds": round(time.perf_counter() - begin, 3),
+        }
         assets = there | {"summary": made["summary"]}
         item = map_item(name, grid, assets, self.tags, summary, when)
         write_json(made["item"], item, overwrite=True)
@@ -189,6 +196,7 @@ class SceneMap:
         noted = time.monotonic()
         code = len(self.classes) - 1 if self.excluded_class else None
         with (
+            closing(strips),  # or its threads would read on from files that are closed
             Exclusion(self.options.exclude, grid, code) as exclusion,
             step(f"mapping {look.name}", grid.height, completed=work.rows, unit="rows") as bar,
         ):
@@ -229,9 +237,19 @@ class SceneMap:
             "patch_size": windows.patch_size,
             "overlap": windows.overlap,
             "provenance": self.tags,
+            "versions": _versions(self.predictor.engine.name.split()[0]),
             "settings": fingerprint(self.settings),
             "notes": list(self.scene.notes),
         }
+
+
+def _versions(engine: str) -> dict[str, str]:
+    """Return the versions of what made a map: by them it can be made again."""
+    found = {"sarwater": __version__, "python": platform.python_version()}
+    found |= {"numpy": np.__version__, "gdal": gdal_version()}
+    with suppress(PackageNotFoundError):  # an engine of the user's own
+        found[engine] = version(engine)
+    return found
 
 
 def fingerprint(settings: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sarwater.errors import OutputExistsError
+from sarwater.mapping.options import FORMATS
 from sarwater.palette import class_color, rgb
 from sarwater.prediction import classify_foreground, sum_of_foreground
 from sarwater.raster import Layer, RowRaster, create_rows, opened_rows, pixel_area
@@ -56,12 +57,18 @@ def output_paths(folder: Path, name: str, polygons: str | None = None) -> dict[s
 def publish(made: Mapping[str, Path], paths: Mapping[str, Path], *, overwrite: bool) -> None:
     """Move finished files to where they belong, the summary last.
 
+    What replaces a map removes its polygons of other formats, which would be of another map.
+
     Raises:
         OutputExistsError: another process wrote there in the meantime.
     """
     there = [str(path) for path in paths.values() if path.exists()]
     if there and not overwrite:
         raise OutputExistsError(f"another process wrote {', '.join(there)} in the meantime")
+    for suffix in FORMATS if overwrite else ():
+        old = paths["water"].with_suffix(f".{suffix}")
+        if old != paths.get("polygons"):
+            old.unlink(missing_ok=True)
     for kind, path in paths.items():
         if kind in made:
             made[kind].replace(path)

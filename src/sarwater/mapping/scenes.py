@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from sarwater.errors import ConfigError, OutputExistsError, SarwaterError
+from sarwater.errors import ConfigError, OutputExistsError, SarwaterError, without_frames
 from sarwater.mapping.adapting import adapt_to_scene, describe
 from sarwater.mapping.inputs import SceneSource, open_for_model
 from sarwater.mapping.making import Draw as Draw
@@ -62,7 +62,7 @@ def map_scenes(
         try:
             summaries.append(map_scene(source, predictor, out, options, draw=draw, say=say))
         except SarwaterError as error:
-            failures.append((source.title, error))
+            failures.append((source.title, without_frames(error)))
     return MapResult(tuple(summaries), tuple(failures))
 
 
@@ -125,7 +125,7 @@ def map_scene(
         if given == SCENE_THRESHOLD:
             chosen = threshold_of_scene(job.predictor, scene, job.group)
             job = replace(job, threshold=chosen.threshold, criterion=chosen.criterion)
-            say(f"{title}: {in_words(chosen, info.threshold)}")
+            say(f"{title}: {in_words(chosen)}")
         with work_folder(out, title, job.settings) as work:
             if work.rows:
                 say(f"{title}: goes on at row {work.rows} of {scene.grid.height}")

@@ -76,16 +76,15 @@ def map_item(
         grid: of the map.
         assets: files by kind; the item stands beside them.
         tags: of provenance.
-        summary: of the map.
+        summary: of the map: ``threshold``, ``water_share`` and when it was ``created``.
         when: the scene was taken; None leaves the time of mapping, and says so.
 
     Returns:
         A GeoJSON feature. Without a CRS it has no geometry.
     """
     bounds = lonlat_bounds(grid)
-    created = datetime.now(UTC).replace(microsecond=0)
     properties: dict[str, Any] = {
-        "created": created.isoformat().replace("+00:00", "Z"),
+        "created": summary["created"],
         "sarwater:model": tags["MODEL"],
         "sarwater:model_sha256": tags["MODEL_HASH"],
         "sarwater:threshold": summary["threshold"],
@@ -101,7 +100,7 @@ def map_item(
         name,
         None if bounds is None else _box(*bounds),
         None if bounds is None else list(bounds),
-        when or created,
+        when or datetime.fromisoformat(summary["created"]),
         properties,
         stac_extensions=["https://stac-extensions.github.io/projection/v2.0.0/schema.json"],
     )
@@ -119,6 +118,15 @@ def map_item(
     return item_dict
 
 
+def utc_text(when: datetime) -> str:
+    """Return a time as STAC and RFC 3339 write it, in whole seconds.
+
+    >>> utc_text(datetime(2017, 8, 12, 6, 13, 30, 500_000, tzinfo=UTC))
+    '2017-08-12T06:13:30Z'
+    """
+    return when.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
+
+
 def _projection(grid: Grid) -> dict[str, Any]:
     if grid.crs is None:
         return {"proj:code": None}
@@ -130,5 +138,12 @@ def _projection(grid: Grid) -> dict[str, Any]:
 
 
 def _box(west: float, south: float, east: float, north: float) -> dict[str, Any]:
-    ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
-    return {"type": "Polygon", "coordinates": [ring]}
+    """Return a box as GeoJSON has it, cut in two where it lies across 180 degrees."""
+    spans = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
+    rings = [
+        [[[left, south], [right, south], [right, north], [left, north], [left, south]]]
+        for left, right in spans
+    ]
+    if len(rings) > 1:
+        return {"type": "MultiPolygon", "coordinates": rings}
+    return {"type": "Polygon", "coordinates": rings[0]}

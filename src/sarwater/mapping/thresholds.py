@@ -69,35 +69,27 @@ def threshold_near(known: float, seen: Observation) -> Choice:
     found = seen.separation(known, CAUTION) if seen.histogram.any() else None
     chosen = choose(found, known, "separation", is_matched=False)
     low, high = (float(expit(logit(known) + shift)) for shift in (-FARTHEST, FARTHEST))
-    if low <= chosen.threshold <= high:
-        return chosen
-    nearest = round(min(max(chosen.threshold, low), high), 3)
-    criterion = (
-        f"as far from the model's ({known:.3f}) toward {chosen.threshold:.3f}, where the scene's "
-        "backscatter falls into two classes, as a scene may move it; no label was used"
-    )
-    return replace(chosen, threshold=nearest, criterion=criterion)
+    divided = "where the scene's backscatter falls into two classes"
+    threshold = chosen.threshold
+    if found is None:
+        criterion = "the model's, since the scene's backscatter does not fall into two classes"
+    elif low <= threshold <= high:
+        criterion = f"near the model's ({known:.3f}), {divided}"
+    else:
+        threshold = round(min(max(threshold, low), high), 3)
+        criterion = (
+            f"as far from the model's ({known:.3f}) as a scene may move it, toward "
+            f"{chosen.dividing:.3f}, {divided}"
+        )
+    return replace(chosen, threshold=threshold, criterion=criterion)
 
 
-def in_words(choice: Choice, known: float) -> str:
-    """Say which threshold a scene is mapped at.
+def in_words(choice: Choice) -> str:
+    """Say which threshold a scene is mapped at, by what ``threshold_of_scene`` found.
 
-    Args:
-        choice: what ``threshold_of_scene`` found.
-        known: the model's threshold.
+    >>> in_words(Choice(0.6, 0.0, 0.8, True, "toward 0.800"))
+    'mapped at 0.600, toward 0.800; look at the map with care'
     """
-    if not choice.separates:
-        return (
-            f"mapped at the model's threshold of {known:.3f}: the scene's backscatter does not "
-            "fall into two classes near it"
-        )
-    if choice.threshold != choice.dividing:
-        return (
-            f"mapped at {choice.threshold:.3f}: its backscatter falls into two classes at "
-            f"{choice.dividing:.3f}, farther from the model's threshold ({known:.3f}) than a scene "
-            "may move it, so look at the map with care"
-        )
-    return (
-        f"mapped at {choice.threshold:.3f}, where the scene's backscatter falls into two classes "
-        f"(the model's threshold: {known:.3f})"
-    )
+    is_far = choice.threshold != choice.dividing
+    warning = "; look at the map with care" if is_far else ""
+    return f"mapped at {choice.threshold:.3f}, {choice.criterion}{warning}"

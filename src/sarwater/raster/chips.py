@@ -1,6 +1,5 @@
 """Chips of a manifest: image, validity and labels of one grid."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +11,9 @@ from sarwater.raster.grids import check_same_grid
 from sarwater.raster.opening import header_of, opened, reading
 from sarwater.raster.scene import Scene
 from sarwater.types import IGNORE, AnyArray, ByteArray, Chip, Grid
+
+_LARGEST = 2.0**31
+"""Labels are smaller than this; no data of float files may be larger by far."""
 
 
 def read_chip(record: ChipRecord, *, with_target: bool = True) -> Chip:
@@ -75,14 +77,29 @@ def _read_label(path: Path) -> tuple[AnyArray, float | None, Grid]:
         header = header_of(path, dataset)
         nodata = dataset.nodata
     if values.dtype.kind == "f":
-        missing = ~np.isfinite(values)
-        rounded = np.where(missing, 0, values).round()
-        if not np.array_equal(np.where(missing, 0, values), rounded):
-            raise DataError(f"{path} holds fractions; a label file holds whole numbers")
-        if nodata is None or math.isnan(nodata):
-            nodata = np.iinfo(np.int32).min
-        values = np.where(missing, nodata, rounded).astype(np.int64)
+        values, nodata = _whole(values.astype(np.float64), nodata, path)
     return values, nodata, header.grid
+
+
+def _whole(values: AnyArray, nodata: float | None, path: Path) -> tuple[AnyArray, float]:
+    """Return labels of floats as whole numbers, and the one that stands for no data."""
+    missing = ~np.isfinite(values)
+    if nodata is None or not abs(nodata) < _LARGEST:  # none, NaN, infinite, or float32's lowest
+        if nodata is not None:
+            missing |= np.isclose(values, nodata, rtol=1e-6, atol=0)
+        nodata = -_LARGEST
+    values = np.where(missing, nodata, values)
+    whole = values.round()
+    if not np.array_equal(values, whole):
+        raise DataError(f"{path} holds fractions; a label file holds whole numbers")
+    largest = np.abs(whole).max(initial=0)
+    if largest > _LARGEST:
+        raise DataError(
+            f"{path} holds a value of size {largest:g}, which is no label and is not declared as "
+            "no data either; a label file holds small whole numbers: declare it as the file's "
+            "no-data value, or correct the file"
+        )
+    return whole.astype(np.int64), nodata
 
 
 def _decode(

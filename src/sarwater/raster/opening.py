@@ -29,6 +29,7 @@ class Header:
     path: Path
     count: int
     dtype: str
+    """Of the values; float32 where a scale or an offset makes them of what is stored."""
     descriptions: tuple[str, ...]
     """Band names; empty strings where the file has none."""
     grid: Grid
@@ -51,18 +52,29 @@ def read_header(path: str | Path) -> Header:
         return header_of(Path(path), dataset)
 
 
+def is_scaled(dataset: Any) -> bool:
+    """Tell whether an open dataset stores other numbers than it means."""
+    return any(scale != 1 for scale in dataset.scales) or any(dataset.offsets)
+
+
 def header_of(path: Path, dataset: Any) -> Header:
     """Return the header of an open rasterio dataset.
 
     Raises:
-        RasterError: its values are complex.
+        RasterError: it has no band, or its values are complex.
     """
-    has_place = dataset.crs is not None
+    if not dataset.count:
+        within = ", ".join(dataset.subdatasets[:5]) or "nothing"
+        raise RasterError(
+            f"{path} has no band of its own; it holds {within}: save what is to be read as GeoTIFF"
+        )
+    crs = dataset.crs
+    has_place = crs is not None and (crs.is_geographic or crs.is_projected)
     grid = Grid(
         dataset.height,
         dataset.width,
         dataset.transform if has_place else Affine.identity(),
-        dataset.crs.to_wkt() if has_place else None,
+        crs.to_wkt() if has_place else None,
     )
     if dataset.dtypes[0].startswith("complex"):
         raise RasterError(
@@ -73,7 +85,7 @@ def header_of(path: Path, dataset: Any) -> Header:
     return Header(
         path,
         dataset.count,
-        dataset.dtypes[0],
+        "float32" if is_scaled(dataset) else dataset.dtypes[0],
         tuple(name or "" for name in dataset.descriptions),
         grid,
         declares,

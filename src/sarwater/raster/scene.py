@@ -12,9 +12,10 @@ from rasterio.windows import Window
 
 from sarwater.datasets.records import NODATA_RULES
 from sarwater.errors import DataError, nearest
+from sarwater.raster.bands import channels_of, described_bands
 from sarwater.raster.borders import Borders
 from sarwater.raster.grids import check_same_grid
-from sarwater.raster.opening import Header, header_of, opened, reading
+from sarwater.raster.opening import header_of, opened, reading
 from sarwater.types import AnyArray, BoolArray, FloatArray, Units
 from sarwater.units import guess_units
 
@@ -75,9 +76,10 @@ class Scene:
             for other in headers[1:]:
                 check_same_grid(headers[0].grid, other.grid, headers[0].path, other.path)
             self.grid = headers[0].grid
-            self.dtype = headers[0].dtype
-            self._channels = _channels(headers, bands)
-            self.bands = tuple(bands) or _described_bands(headers)
+            dtypes = {header.dtype for header in headers}
+            self.dtype = dtypes.pop() if len(dtypes) == 1 else "float32"
+            self._channels = channels_of(headers, bands)
+            self.bands = tuple(bands) or described_bands(headers)
             self.declares_nodata = any(header.declares_nodata for header in headers)
             self._borders: Borders | None = None
             self.units = units or self._guess_units()
@@ -241,6 +243,11 @@ class Scene:
             for position, values, channels in zip(positions, found, chosen, strict=True):
                 self._check_equal(dataset, channels, window, values)
                 self._take_missing(dataset, channels[0], window, values, valid)
+                scale, offset = (
+                    of_bands[channels[0] - 1] for of_bands in (dataset.scales, dataset.offsets)
+                )
+                if (scale, offset) != (1, 0):
+                    image[position] = image[position] * np.float32(scale) + np.float32(offset)
                 if values.dtype.kind in "fc":
                     valid &= np.isfinite(image[position])
         return image, valid
@@ -290,31 +297,6 @@ class Scene:
             return True
         is_byte = self.units == Units.BYTE and self.dtype == "uint8"
         return self.nodata == "auto" and is_byte and not self.declares_nodata
-
-
-def _channels(headers: Sequence[Header], bands: Sequence[str]) -> list[tuple[int, tuple[int, ...]]]:
-    """Pair each band with its file and channels (several where they must be equal)."""
-    total = sum(header.count for header in headers)
-    if not bands or total == len(bands):
-        return [(i, (c + 1,)) for i, header in enumerate(headers) for c in range(header.count)]
-    if len(headers) == len(bands):
-        # A grey picture stored as RGB(A): equal channels, checked when they are read.
-        return [(i, tuple(range(1, min(h.count, 3) + 1))) for i, h in enumerate(headers)]
-    files = ", ".join(f"{header.path} ({header.count})" for header in headers)
-    raise DataError(
-        f"{len(bands)} bands are named ({', '.join(bands)}) but the files have {total}: {files}; "
-        "name every band in order"
-    )
-
-
-def _described_bands(headers: Sequence[Header]) -> tuple[str, ...]:
-    names = [name for header in headers for name in header.descriptions]
-    if all(names):
-        return tuple(names)
-    if len(headers) == len(names):
-        suffixes = [header.path.stem.rpartition("_")[2] for header in headers]
-        return tuple(suffixes)
-    return tuple(name or f"band{i}" for i, name in enumerate(names, 1))
 
 
 def _nodata_span(dtype: np.dtype[Any], nodata: float | None) -> tuple[float, float] | None:
