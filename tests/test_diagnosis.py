@@ -81,3 +81,18 @@ def test_a_full_disk_and_a_folder_that_is_not_there_are_said(
 def test_it_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["raster"]["COG"]["advice"] == ""
+
+
+def test_a_cache_that_may_not_be_looked_into_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As for a user whose HOME is another one's."""
+    exists = Path.exists
+
+    def guarded(path: Path) -> bool:
+        if path.is_relative_to("/closed/away"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return exists(path)
+
+    monkeypatch.setenv("SARWATER_CACHE", "/closed/away")
+    monkeypatch.setattr(Path, "exists", guarded)
+    found = as_json(diagnose())["disk"]["kept between runs"]
+    assert found["found"].startswith("/closed/away, ")

@@ -29,6 +29,7 @@ ORDER = (
     "config",
     "progress",
     "palette",
+    "smoothing",
     "units",
     "datasets.records",
     "datasets.manifest",

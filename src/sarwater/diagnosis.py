@@ -168,12 +168,19 @@ def _disks() -> Iterator[Finding]:
     if kept is not None:
         folders["kept between runs"] = kept
     for name, folder in folders.items():
-        there = next(one for one in (folder, *folder.parents) if one.exists())
+        there = next(one for one in (folder, *folder.parents) if _can_be_seen(one))
         free = shutil.disk_usage(there).free / 1e9
         advice = f"make room: a whole scene needs some {_ROOM_GB:.0f} GB" if free < _ROOM_GB else ""
         if not os.access(there, os.W_OK):
             advice = "it cannot be written; name another folder (TMPDIR, SARWATER_CACHE, --out)"
         yield Finding("disk", name, f"{folder}, {free:.1f} GB free", advice)
+
+
+def _can_be_seen(folder: Path) -> bool:
+    try:
+        return folder.exists()
+    except PermissionError:  # it lies in a folder that may not be entered
+        return False
 
 
 def as_json(findings: list[Finding]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 def csv_rows(
     text: str, required: Sequence[str] = ()
 ) -> Iterator[tuple[int, Mapping[str, str | None]]]:
-    """Yield each row as text by column, with its line number; empty lines are passed over.
+    """Yield each row as text by column, with its line number; rows without text are passed over.
 
     Args:
         text: comma-separated; any line ends.
@@ -31,9 +31,16 @@ def csv_rows(
     try:
         _check_columns(list(reader.fieldnames or ()), required)
         for row in reader:
-            yield reader.line_num, row
+            if not _is_blank(row):
+                yield reader.line_num, row
     except csv.Error as error:
         raise ValueError(f"line {reader.line_num}: {error}: expected a CSV table") from error
+
+
+def _is_blank(row: Mapping[str, str | list[str] | None]) -> bool:
+    """Tell whether a row has separators only, as spreadsheets leave them below a table."""
+    cells = [one for cell in row.values() for one in (cell if isinstance(cell, list) else [cell])]
+    return not any(cell and cell.strip() for cell in cells)
 
 
 def _check_columns(there: list[str], required: Sequence[str]) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from sarwater.cli import main
+from sarwater.datasets.manifest import read_manifest, write_manifest
+from sarwater.training.target import without_labels
 from tests.training.lakes import write_chips
 
 
@@ -83,3 +85,21 @@ def test_chips_that_tune_are_not_overwritten(
     assert main(command) == 1
     assert "would" in capsys.readouterr().err
     assert sorted(folder.iterdir()) == files
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "dark"])
+def test_a_threshold_is_a_number(
+    value: str, table: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["baseline", "threshold", table, "--value", value, "--out", str(tmp_path / "out")])
+    assert f"expected a number, found '{value}'" in capsys.readouterr().err
+
+
+def test_chips_without_labels_are_named_before_thresholds_are_looked_for(
+    table: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = tmp_path / "bare.csv"
+    write_manifest(without_labels(read_manifest(table)), bare)
+    assert main(["baseline", "otsu", str(bare), "--split=", "--out", str(tmp_path / "out")]) == 1
+    assert "none of them with labels" in capsys.readouterr().err

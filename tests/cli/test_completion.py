@@ -48,3 +48,13 @@ def test_other_shells_get_a_script_of_every_command(
     assert main(["completion", shell]) == 0
     said = capsys.readouterr().out
     assert all(name in said for name in COMMANDS)
+
+
+@pytest.mark.parametrize("words", [["map", "--model", ""], ["map", ""], ["train", "--config", ""]])
+def test_bash_completes_files(
+    words: list[str], script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "water.safetensors").touch()
+    monkeypatch.chdir(tmp_path / "here")
+    assert "water.safetensors" in completed(script, ["sarwater", *words[:-1], "w"])

@@ -69,3 +69,21 @@ def test_a_run_that_goes_on_takes_no_other_start(
     with pytest.raises(SystemExit, match="2"):
         main(["train", "data.csv", "--resume", str(tmp_path), "--init", "m.safetensors"])
     assert "goes on with its own settings" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("optimization: {epochs: 1}", Normalization.PATCH),
+        ("normalization: {kind: domain}", Normalization.DOMAIN),
+    ],
+)
+def test_a_config_names_a_normalization_or_leaves_the_models(
+    text: str, kind: Normalization, chips: Path, tmp_path: Path
+) -> None:
+    model, out, config = tmp_path / "m.safetensors", tmp_path / "run", tmp_path / "c.yaml"
+    save_bundle(model, segmenter_bundle(normalization=Normalizer(Normalization.PATCH, Units.DB)))
+    config.write_text(text + "\n")
+    given = ["train", str(chips), "--init", str(model), "--config", str(config), "--out", str(out)]
+    assert main([*given, *QUICK]) == 0
+    assert load_bundle(out / "model.safetensors").info.normalization.kind == kind

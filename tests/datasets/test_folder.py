@@ -234,3 +234,11 @@ def test_options_that_cannot_be(
     make_tif("images/a.tif", IMAGE)
     with pytest.raises((ConfigError, DataError), match=message):
         index(tmp_path, "folder", **options)
+
+
+def test_numbers_at_the_end_of_a_name_are_no_bands(make_tif: TifMaker, tmp_path: Path) -> None:
+    for number in (1, 2):
+        make_tif(f"images/tile_000{number}.tif", np.full((5, 5), -9, np.float32))
+    make_tif("images/lone_vh.tif", np.full((5, 5), -9, np.float32))
+    found = {record.id: record.bands for record in index(tmp_path / "images", "folder")}
+    assert found == {"tile_0001": ("band1",), "tile_0002": ("band1",), "lone": ("vh",)}

@@ -16,6 +16,7 @@ from sarwater.datasets.manifest import (
 )
 from sarwater.errors import ManifestError, OutputExistsError
 from sarwater.types import Units
+from tests.conftest import RecordMaker
 
 WORDS = st.text("abcXYZ019_ -,äß\"'", min_size=1, max_size=8).map(str.strip).filter(bool)
 NAMES = st.text("abcXYZ019_ -", min_size=1, max_size=8).map(str.strip).filter(bool)
@@ -238,3 +239,20 @@ def test_a_name_that_is_not_utf8_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="is not UTF-8; rename it"):
         write_manifest(Manifest((record,)), tmp_path / "data.csv")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_paths_hold_where_the_folder_is_a_symbolic_link(
+    tmp_path: Path, make_record: RecordMaker
+) -> None:
+    """Beyond a link ".." is the parent of what it points to."""
+    real, deep = tmp_path / "set", tmp_path / "home" / "user" / "project"
+    (real / "images").mkdir(parents=True)
+    deep.mkdir(parents=True)
+    (real / "images" / "a.tif").write_bytes(b"pixels")
+    (deep / "data").symlink_to(real)
+    record = make_record(deep / "data" / "images" / "a.tif")
+    for name in ("a.csv", "b.csv"):  # the second is made from what was read of the first
+        write_manifest(Manifest((record,)), deep / "data" / name)
+        (record,) = read_manifest(deep / "data" / name)
+        assert record.images[0].read_bytes() == b"pixels"
+    assert "\nchip,here,,images/a.tif," in (real / "b.csv").read_text()

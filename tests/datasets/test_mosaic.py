@@ -224,3 +224,12 @@ def test_the_whole_bangladesh_scene(real_data: Path, tmp_path: Path) -> None:
     with Scene([out]) as scene:
         assert scene.bands == ("VV", "VH")
         assert scene.read(0, 0, 9216, 11264, out_shape=(90, 110))[1].any()
+
+
+def test_a_label_of_another_size_is_named(cut: Callable[..., Manifest], tmp_path: Path) -> None:
+    image = np.zeros((2, 8, 8), np.float32)
+    tiles = cut(image, target=np.zeros((8, 8), np.uint8))
+    other = cut(image[:, :4, :4], target=np.zeros((3, 4), np.uint8))
+    wrong = replace(tiles.records[0], labels=other.records[0].labels)
+    with pytest.raises(DataError, match="3 x 4 px instead of 4 x 4"):
+        mosaic(Manifest((wrong, *tiles.records[1:])), tmp_path / "s.tif", labels=tmp_path / "l.tif")

@@ -223,3 +223,23 @@ def test_what_does_not_fit_is_named(chips: Manifest, tmp_path: Path) -> None:
     baseline = Baseline(BaselineOptions(Method.OTSU), {"first": 80.0})
     with pytest.raises(DataError, match="chip 'other': no threshold was found for its scene"):
         baseline.predict_chip(chip(lake(0)[0], "other"))
+
+
+@pytest.mark.parametrize("method", [Method.OTSU, Method.MINIMUM_ERROR])
+def test_digital_numbers_are_thresholded_in_decibels(method: Method, make_tif: TifMaker) -> None:
+    """Land about 200 and water about 40, as in Sentinel-1's ground range products."""
+    water = lake(3)[1]
+    numbers = np.where(water, 40, 200) * np.exp(
+        np.random.default_rng(0).normal(0, 0.15, water.shape)
+    )
+    name = make_tif("grd.tif", numbers.round().astype(np.uint16))
+    label = make_tif("label.tif", water.astype(np.uint8))
+    codes = (LabelCodes.parse("0=land,1=water"),)
+    record = ChipRecord(
+        "a", "here", (name,), ("VV",), Units.AMPLITUDE, labels=(label,), codes=codes
+    )
+    manifest = Manifest((record,))
+    options = BaselineOptions(method, "VV", tile=16)
+    for found in (fit(manifest, options), tuned(manifest, options)):
+        (threshold,) = set(found.thresholds.values())
+        assert 20 * math.log10(60) < threshold < 20 * math.log10(150)

@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> Result:
     from sarwater.datasets.manifest import read_manifest
     from sarwater.errors import DataError
     from sarwater.evaluation.baselines import BaselineOptions, Method
-    from sarwater.evaluation.chips import ModelIdentity
+    from sarwater.evaluation.chips import ModelIdentity, labelled_records
     from sarwater.report.evaluation_report import evaluate_to_folder
 
     given = (args.value is not None) + (args.tune is not None)
@@ -74,6 +74,7 @@ def run(args: argparse.Namespace) -> Result:
         raise DataError(
             f"{args.data} has the classes {', '.join(manifest.classes)}; a threshold tells two"
         )
+    labelled_records(manifest, args.split or None)  # before a threshold is looked for
     baseline, criterion = _fitted(args, options, manifest, tune)
     name = f"{args.method} on {args.band}"
     name += f" after a {args.median} x {args.median} median" if args.median > 1 else ""
@@ -88,7 +89,10 @@ def run(args: argparse.Namespace) -> Result:
 
 
 def _finite(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not math.isfinite(value):
         raise argparse.ArgumentTypeError(f"expected a number, found '{text}'")
     return value

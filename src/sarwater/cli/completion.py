@@ -1,6 +1,8 @@
 """``sarwater completion``: a script by which a shell completes commands and options."""
 
 import argparse
+from collections.abc import Iterator
+from pathlib import Path
 
 _SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")
 _PLACES = {
@@ -26,4 +28,17 @@ def run(args: argparse.Namespace) -> None:
 
     from sarwater.cli import full_parser
 
-    print(shtab.complete(full_parser(), args.shell))
+    parser = full_parser()
+    for action in _actions(parser):
+        if action.type is Path:
+            action.complete = shtab.FILE  # type: ignore[attr-defined]
+    print(shtab.complete(parser, args.shell))
+
+
+def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """Yield the options of a parser and of its commands."""
+    for action in parser._actions:
+        yield action
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield from _actions(command)

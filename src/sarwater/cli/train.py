@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> Result | None:
     if args.resume is not None:
         folder = resume(manifest, args.resume)
     else:
-        settings = _started_from(args.init, settings, args)
+        settings = _started_from(args.init, settings)
         given = [path for path in (*args.config, settings.model.init) if path is not None]
         refuse_inputs(args.out, (*given, *manifest.files))
         if args.dry_run:
@@ -62,9 +62,7 @@ def run(args: argparse.Namespace) -> Result | None:
     return Result({"folder": str(folder.path), **folder.read_summary()}, folder.describe)
 
 
-def _started_from(
-    model: Path | None, settings: TrainSettings, args: argparse.Namespace
-) -> TrainSettings:
+def _started_from(model: Path | None, settings: TrainSettings) -> TrainSettings:
     """Return the settings of a run that starts from a model, with the model's network."""
     if model is None:
         return settings
@@ -72,7 +70,7 @@ def _started_from(
     from sarwater.training.start import with_network
 
     chosen = with_network(settings, load_bundle(model).info)
-    named = args.config or any(key.startswith("normalization.") for key in given_settings(args))
+    named = "normalization" in settings.model_fields_set
     return settings.model_copy(
         update={
             "model": chosen.model.model_copy(update={"init": model}),

@@ -10,14 +10,13 @@ from sarwater.datasets.listing import Listing, some
 from sarwater.datasets.manifest import DEFAULT_CLASSES, NODATA_RULES, ChipRecord, LabelCodes
 from sarwater.datasets.records import check_names
 from sarwater.errors import ConfigError, DataError, nearest
-from sarwater.types import Units
+from sarwater.types import POLARIZATIONS, Units
 
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 """Endings of files that count as images or labels, in any case of letters."""
-POLARIZATIONS = ("VV", "VH", "HH", "HV")
-"""Endings of a file's name (after ``_``, ``-`` or ``.``) that make it one band of an image."""
 
 _POLARIZED = re.compile(r"(?P<base>.+)[_.-](?P<band>vv|vh|hh|hv)", re.IGNORECASE)
+"""Names of files that are one band of an image."""
 
 
 @dataclass(frozen=True)

@@ -167,7 +167,7 @@ def write_manifest(manifest: Manifest, path: str | Path, *, overwrite: bool = Fa
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
     writer.writeheader()
-    folder = path.resolve().parent
+    folder = path.parent.resolve()
     for record in manifest:
         writer.writerow({**cells_of(record, folder), **record.extra})
     write_text(path, out.getvalue(), overwrite=overwrite)

@@ -227,14 +227,14 @@ def _write(plan: _Plan, image_writer: RasterWriter, label_writer: RasterWriter |
             target = np.full(strip.shape[1:], IGNORE, np.uint8)
             rows = slice(top, top + plan.height)
             for left, record in _tiles(plan, row):
-                image, usable, declares = _read_tile(plan, record, top, left)
+                image, usable, declares, grid = _read_tile(plan, record, top, left)
                 cols = slice(left, left + plan.width)
                 strip[:, :, cols] = np.where(usable, image, blank)
                 valid[rows, cols] = usable
                 if rule and not declares:
                     border[rows, cols] = _border_candidates(image, usable)
                 if label_writer is not None and record.labels:
-                    target[:, cols] = read_target(record)
+                    target[:, cols] = read_target(record, grid)
                 bar.advance()
             image_writer.write(strip, top)
             if label_writer is not None:
@@ -256,7 +256,7 @@ def _tiles(plan: _Plan, row: int) -> Iterator[tuple[int, ChipRecord]]:
 
 def _read_tile(
     plan: _Plan, record: ChipRecord, top: int, left: int
-) -> tuple[FloatArray, BoolArray, bool]:
+) -> tuple[FloatArray, BoolArray, bool, Grid]:
     with _raw(record) as tile:
         expected = plan.grid.window(top, left, plan.height, plan.width)
         check_same_grid(expected, tile.grid, plan.first.images[0], record.images[0])
@@ -265,7 +265,7 @@ def _read_tile(
                 f"{record.images[0]} holds {tile.dtype}, but {plan.first.images[0]} {plan.dtype}"
             )
         image, valid = tile.read(0, 0, plan.height, plan.width)
-        return image, valid, tile.declares_nodata
+        return image, valid, tile.declares_nodata, tile.grid
 
 
 def _raw(record: ChipRecord) -> Scene:

@@ -172,7 +172,12 @@ def check_names(what: str, names: Sequence[str]) -> None:
 
 
 def cells_of(record: ChipRecord, folder: Path) -> dict[str, str]:
-    """Return the text of every column, with paths relative to ``folder``; extra ones left out."""
+    """Return the text of every column but extra ones.
+
+    Args:
+        record: of a chip.
+        folder: what paths are made relative to, free of symbolic links; ``Path()`` leaves them.
+    """
 
     def paths(files: Iterable[Path]) -> str:
         return ";".join(_relative(file, folder) for file in files)
@@ -201,7 +206,10 @@ def cells_of(record: ChipRecord, folder: Path) -> dict[str, str]:
 
 
 def _relative(file: Path, folder: Path) -> str:
-    return Path(os.path.relpath(file, folder)).as_posix() if folder != Path() else file.as_posix()
+    if folder == Path():
+        return file.as_posix()
+    # Without symbolic links, beyond which ".." is another folder than it looks.
+    return Path(os.path.relpath(file.parent.resolve() / file.name, folder)).as_posix()
 
 
 def _list(text: str) -> tuple[str, ...]:

@@ -25,9 +25,9 @@ from sarwater.units import in_decibels
 
 DoubleArray = NDArray[np.float64]
 
-_BINS = 1200
-_DECIBELS = (-50.0, 10.0)
-_BYTES = (-0.5, 255.5)
+_EDGES = {True: np.linspace(-0.5, 255.5, 257), False: np.linspace(-50.0, 100.0, 3001)}
+"""Of bins: of 8-bit steps, or of decibels (calibrated ones and those of digital numbers)."""
+
 _SPREAD = 0.05
 """Share of a scene's tiles that its threshold is taken from: those whose quarters differ most, of
 the tiles that are not brighter than the scene."""
@@ -158,8 +158,7 @@ def backscatter(chip: Chip, options: BaselineOptions) -> FloatArray:
 
 def edges_of(units: Units) -> DoubleArray:
     """Return the edges of the bins that backscatter is counted in."""
-    low, high = _BYTES if units == Units.BYTE else _DECIBELS
-    return np.linspace(low, high, (256 if units == Units.BYTE else _BINS) + 1)
+    return _EDGES[units == Units.BYTE]
 
 
 def otsu(counts: DoubleArray, edges: DoubleArray) -> float | None:

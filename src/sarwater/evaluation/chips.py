@@ -167,8 +167,8 @@ def evaluate(
     """
     used = model.threshold if threshold is None else threshold
     threshold_index(used)
-    records = [record for record in manifest if record.is_labelled]
-    _check(records, manifest, model, split)
+    records = labelled_records(manifest, split)
+    _check_classes(manifest, model, split)
     group, groups = _group_lookup(normalizer, manifest, predictor.model_chip)
     kept: list[_Measured] = []
     left_out: list[tuple[str, ChipPixels]] = []
@@ -280,19 +280,31 @@ def _pixels(chip: Chip, target: ByteArray, counted: BoolArray) -> ChipPixels:
     )
 
 
-def _check(
-    records: list[ChipRecord], manifest: Manifest, model: ModelIdentity, split: str | None
-) -> None:
-    where = _place(manifest, split)
+def labelled_records(manifest: Manifest, split: str | None = None) -> list[ChipRecord]:
+    """Return the chips that can be scored.
+
+    Args:
+        manifest: the chips, already selected.
+        split: where they are from, for the message.
+
+    Raises:
+        DataError: none has labels.
+    """
+    records = [record for record in manifest if record.is_labelled]
     if not records:
         raise DataError(
-            f"{where} has {len(manifest)} chips, none of them with labels; evaluation needs "
-            "labelled chips: name another split or other domains"
+            f"{_place(manifest, split)} has {len(manifest)} chips, none of them with labels; "
+            "evaluation needs labelled chips: name another split or other domains"
         )
+    return records
+
+
+def _check_classes(manifest: Manifest, model: ModelIdentity, split: str | None) -> None:
     if manifest.classes != model.classes:
         raise DataError(
-            f"{where} has the classes {', '.join(manifest.classes)}, but the model "
-            f"{model.name} has {', '.join(model.classes)}; index the data with the model's classes"
+            f"{_place(manifest, split)} has the classes {', '.join(manifest.classes)}, but the "
+            f"model {model.name} has {', '.join(model.classes)}; index the data with the model's "
+            "classes"
         )
 
 
