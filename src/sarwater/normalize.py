@@ -58,7 +58,7 @@ class RunningStatistics:
         if count == 0:
             return
         values = image.reshape(len(image), -1) if count == valid.size else image[:, valid]
-        mean = values.mean(axis=1, dtype=np.float64)
+        mean = np.array([_total(band) / count for band in values])
         squares = np.array([_squares(*pair) for pair in zip(values, mean, strict=True)])
         if self._mean is None or self._squares is None:
             self._count, self._mean, self._squares = count, mean, squares
@@ -79,6 +79,12 @@ class RunningStatistics:
             raise DataError("no valid pixel to take statistics from: every pixel is no data")
         std = np.sqrt(self._squares / self._count)
         return BandStatistics(tuple(self._mean.tolist()), tuple(std.tolist()), self._count)
+
+
+def _total(values: FloatArray) -> float:
+    """Sum in float64, by parts that stay in the processor's cache."""
+    parts = (values[start : start + _PART] for start in range(0, len(values), _PART))
+    return sum(float(part.astype(np.float64).sum()) for part in parts)
 
 
 def _squares(values: FloatArray, mean: float) -> float:
