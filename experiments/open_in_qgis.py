@@ -58,13 +58,14 @@ def polygons(path: Path) -> tuple[QgsVectorLayer, dict[str, Any]]:
     """Open polygons, and say what QGIS knows of them."""
     layer = QgsVectorLayer(str(path), path.stem, "ogr")
     features = list(layer.getFeatures())
+    areas = [one["area_m2"] for one in features]  # NULL where the scene has no CRS
     return layer, {
         "valid": layer.isValid(),
         "crs": layer.crs().authid(),
         "fields": [field.name() for field in layer.fields()],
         "features": len(features),
         "valid_geometries": sum(one.geometry().isGeosValid() for one in features),
-        "area_m2": sum(one["area_m2"] for one in features),
+        "area_m2": sum(area for area in areas if isinstance(area, float)),
     }
 
 
