@@ -96,3 +96,16 @@ def test_code_in_a_checkpoint_is_never_run(by_torch: bool, tmp_path: Path) -> No
     if not by_torch:
         pickle.loads(path.read_bytes())
         assert made.exists()  # it would have been run
+
+
+@pytest.mark.parametrize("fault", [torch.OutOfMemoryError, torch.AcceleratorError])
+def test_a_fault_of_the_device_is_no_full_disk(
+    fault: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise fault("CUDA error")
+
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(fault, match="CUDA error"):
+        save_checkpoint(tmp_path / "last.pt", {})
+    assert list(tmp_path.iterdir()) == []

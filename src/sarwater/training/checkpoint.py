@@ -109,7 +109,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     with atomic_path(path, overwrite=True) as aside:
         try:
             torch.save({"format": _FORMAT, **state}, aside)
-        except torch.OutOfMemoryError:
+        except (torch.OutOfMemoryError, torch.AcceleratorError):  # of the device
             raise
         except RuntimeError as error:  # torch's word for a full disk
             raise OutputError(

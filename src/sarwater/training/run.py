@@ -133,9 +133,8 @@ class Run:
         total = chosen.epochs * self.steps
         bars = step("training", total, completed=done, unit="steps")
         with stop_signals() as self._asked_to_stop, bars as bar:
-            while self.progress.epoch < chosen.epochs and not self.progress.is_stale(
-                chosen.early_stopping
-            ):
+            limit = chosen.early_stopping
+            while self.progress.epoch < chosen.epochs and not self.progress.is_stale(limit):
                 self._train_epoch(bar)
                 self._close_epoch()
         self._finish()
@@ -333,7 +332,6 @@ class Run:
     def _finish(self) -> None:
         best, adapter = self.progress.best, self.adapter
         assert best is not None
-        warn_of_criterion(best["validation"]["criterion"])
         bundle = best_bundle(self.settings, self.data, best, adapter)
         if adapter is not None and self.settings.adaptation.adabn:
             bundle = adapter.reestimate(bundle)
@@ -343,6 +341,7 @@ class Run:
             best["target"] = adapter.look(network, known, self.progress)
             bundle = with_threshold(bundle, best["target"])
         if self.fabric.is_global_zero:
+            warn_of_criterion(best["validation"]["criterion"])
             digest = save_bundle(self.folder.bundle, bundle, overwrite=True)
             self.folder.summarize(
                 summary_of(self.progress, self.data, self.fabric, digest, adapter)

@@ -104,7 +104,7 @@ def resumed_run(
     state = load_checkpoint(folder.checkpoint)
     try:
         run.restore(state)
-    except torch.OutOfMemoryError:
+    except (torch.OutOfMemoryError, torch.AcceleratorError):  # of the device
         raise
     except (LookupError, TypeError, AttributeError, RuntimeError) as error:
         raise ModelError(
