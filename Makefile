@@ -21,7 +21,7 @@ test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --quiet --durations 10
 
 demo: setup
-	@PATH="$(CURDIR)/$(BIN):$$PATH" sh experiments/demo.sh $(DEMO)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" sh experiments/demo.sh "$(DEMO)"
 
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
@@ -32,4 +32,5 @@ format: setup
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv $(DEMO) build dist .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist .mypy_cache .ruff_cache .hypothesis
+	if [ -f "$(DEMO)/data/.sarwater" ]; then rm -rf "$(DEMO)"; fi

@@ -24,6 +24,7 @@ from sarwater.raster import read_chip
 from sarwater.types import IGNORE
 
 RESULTS = Path(__file__).parent / "results" / "label_shores.json"
+BOXES = Path(__file__).parents[1] / "experiments" / "results" / "label_boxes.json"
 EVENTS = ("northal_20190302t234651", "nebraska_20170213t002121", "bangladesh_20170314t115609")
 THRESHOLDS = range(40, 132, 4)
 CROSS, SQUARE = ndimage.generate_binary_structure(2, 1), ndimage.generate_binary_structure(2, 2)
@@ -36,11 +37,18 @@ SHAPES: dict[str, Callable[[Any], Any]] = {
 }
 
 
+def labelled_by_a_box() -> set[str]:
+    """Return the names of the tiles whose label is a straight-edged box, and no shore."""
+    found = json.loads(BOXES.read_text())
+    return {tile for event in found.values() for tile in event["tiles"]}
+
+
 def measure(folder: Path) -> dict[str, dict[str, float]]:
-    """Return the best scores of each shape over all labelled chips of an event."""
+    """Return the best scores of each shape over an event's chips with labels, none by a box."""
     counts = np.zeros((len(SHAPES), len(THRESHOLDS), 3), np.int64)
+    boxes = labelled_by_a_box()
     for record in list_etci2021(folder).records:
-        if not record.is_labelled:
+        if not record.is_labelled or record.id in boxes:
             continue
         chip = read_chip(record)
         assert chip.target is not None

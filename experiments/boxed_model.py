@@ -34,6 +34,9 @@ BOX = HERE.parent / "src" / "sarwater" / "models" / "boxed" / "water.safetensors
 VARIANTS = HERE / "results" / "boxed_variants.json"
 WINDOW = 512
 """Side in pixels of the windows that scenes are mapped by."""
+PIXEL_SIZE = 14.0
+"""Metres, in the middle of 10 to 20, the detail of Sentinel-1's ground range products. The tiles of
+the events have no CRS, so that no training can tell."""
 
 ALL = "all"
 VALIDATION = {
@@ -167,7 +170,12 @@ def boxed(tables: Path, work: Path) -> Bundle:
     plain = load_bundle(work / f"without_{ALL}" / "model.safetensors")
     source = read_manifest(joined(tables, tables / "boxed_all.csv", list(EVENTS), splits=True))
     known = decibel_statistics(plain, source, unlabelled_decibels(tables))
-    changes = {"decibel_statistics": known, "window": WINDOW, "scene_threshold": True}
+    changes = {
+        "decibel_statistics": known,
+        "window": WINDOW,
+        "scene_threshold": True,
+        "pixel_size": PIXEL_SIZE,
+    }
     half = {
         name: value.half() if value.is_floating_point() else value
         for name, value in plain.state.items()

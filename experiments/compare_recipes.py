@@ -170,12 +170,13 @@ def print_tables(rows: list[Row]) -> None:
     for group, members in GROUPS.items():
         print(f"\n{group}\n")
         heads = (f"{test.capitalize()}: F1, difference" for test in TESTS)
-        print_row("experiment", "runs", *heads, is_head=True)
+        print_row("experiment", "epoch kept", *heads, is_head=True)
         for name in (REFERENCE, *members):
             own = [row for row in rows if row["name"] == name]
             if own:
                 cells = (scores_on(test, name, rows) for test in TESTS)
-                print_row(f"`{name}`", len(own), *cells)
+                kept = ", ".join(str(row["best_epoch"]) for row in own)
+                print_row(f"`{name}`", kept, *cells)
     print("\nbetween two seeds of an experiment: median and largest difference\n")
     for test in TESTS:
         if found := apart(rows, test):

@@ -4,6 +4,10 @@
 set -eu
 out=${1:-demo}
 here=$(dirname "$0")
+if [ -e "$out" ] && [ ! -f "$out/data/.sarwater" ]; then
+  echo "$out is there already and is no demo: name another folder" >&2
+  exit 1
+fi
 rm -rf "$out"
 
 say() { printf '\n== %s\n' "$1"; }

@@ -1,6 +1,10 @@
-"""Manifests of the labelled ETCI 2021 events, and the splits by ground that experiments share."""
+"""Manifests of the labelled ETCI 2021 events, and the splits by ground that experiments share.
+
+command: python experiments/events.py TABLE.csv OUT.csv leaves out tiles that are labelled by a box
+"""
 
 import json
+import sys
 from pathlib import Path
 
 from commands import sarwater
@@ -34,10 +38,14 @@ def index_events(data: Path, tables: Path) -> None:
             sarwater(
                 "index", folder, "--layout", "etci2021", "--out", every, log=tables / f"{name}.log"
             )
-            boxes = labelled_by_a_box()
-            labelled = read_manifest(every).select(labelled=True)
-            kept = tuple(one for one in labelled if one.id not in boxes)
-            write_manifest(Manifest(kept), every, overwrite=True)
+            write_manifest(without_boxes(read_manifest(every)), every, overwrite=True)
+
+
+def without_boxes(tiles: Manifest) -> Manifest:
+    """Return the labelled tiles whose label is no box."""
+    boxes = labelled_by_a_box()
+    kept = (one for one in tiles.select(labelled=True) if one.id not in boxes)
+    return Manifest(tuple(kept), tiles.path)
 
 
 def index_sen1floods11(data: Path, table: Path) -> None:
@@ -53,3 +61,8 @@ def index_sen1floods11(data: Path, table: Path) -> None:
             table,
             log=table.with_suffix(".log"),
         )
+
+
+if __name__ == "__main__":
+    table, kept = map(Path, sys.argv[1:])
+    write_manifest(without_boxes(read_manifest(table)), kept, overwrite=True)

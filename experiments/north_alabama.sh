@@ -39,6 +39,8 @@ python "$here/baseline.py" "$out/alabama.csv" --json "$results/baseline.json"
 train main north_alabama.yaml
 evaluate main alabama alabama.csv --split test
 evaluate main nebraska nebraska.csv --split '' --normalization domain
+python "$here/events.py" "$out/nebraska.csv" "$out/nebraska_without_boxes.csv"
+evaluate main nebraska_without_boxes nebraska_without_boxes.csv --split '' --normalization domain
 evaluate main bangladesh bangladesh.csv --split '' --normalization domain
 evaluate main sen1floods11 sen1floods11.csv --split test --normalization domain --accept-units
 

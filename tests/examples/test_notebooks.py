@@ -1,6 +1,7 @@
 """The notebooks run as they stand, with claims that hold, on the public interface alone."""
 
 import ast
+import importlib
 import json
 import re
 from pathlib import Path
@@ -45,6 +46,18 @@ def test_it_runs_and_says_nothing_on_standard_error(path: Path, tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []  # nothing is strewn about
 
 
+def documented() -> set[str]:
+    """The names on the pages of the reference."""
+    pages = (FOLDER.parent / "docs" / "api").glob("*.md")
+    return {name for page in pages for name in re.findall(r"^::: (\S+)", page.read_text(), re.M)}
+
+
+def thing(name: str) -> object:
+    """What a name in full stands for."""
+    module, _, own = name.rpartition(".")
+    return getattr(importlib.import_module(module), own)
+
+
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_it_checks_its_claims_with_public_names(path: Path) -> None:
     trees = [ast.parse(cell.source) for cell in code(read(path))]
@@ -52,8 +65,10 @@ def test_it_checks_its_claims_with_public_names(path: Path) -> None:
     assert sum(isinstance(node, ast.Assert) for node in nodes) >= 4
     imported = [node for node in nodes if isinstance(node, ast.ImportFrom)]
     assert any((node.module or "").startswith("sarwater.") for node in imported)
-    for node in imported:
-        assert not [alias.name for alias in node.names if alias.name.startswith("_")]
+    names = {f"{node.module}.{alias.name}" for node in imported for alias in node.names}
+    known = {id(thing(name)) for name in documented()}
+    ours = {name for name in names if name.startswith("sarwater.")}
+    assert {name for name in ours if id(thing(name)) not in known} == set()
     own = [node.attr for node in nodes if isinstance(node, ast.Attribute)]
     assert [name for name in own if name.startswith("_")] == []
 

@@ -329,7 +329,7 @@ def test_bands_without_names_are_not_guessed(make_tif: TifMaker, mapped: Mapped,
 def test_pixels_of_another_size_are_said(make_tif: TifMaker, mapped: Mapped) -> None:
     file = make_tif("s.tif", decibels(), crs=CRS, bands=BANDS)
     _, said = mapped(file, model=predictor(pixel_size=40.0))
-    assert "pixels are 10 m wide, in training they were 40 m" in said[0]
+    assert "pixels are 10 m wide, the model is for pixels of 40 m" in said[0]
 
 
 def test_pixels_of_about_the_same_size_are_not(make_tif: TifMaker, mapped: Mapped) -> None:

@@ -196,6 +196,6 @@ def _notes_on_place(grid: Grid, info: "ModelInfo") -> list[str]:
     if info.pixel_size is None or 0.5 <= size / info.pixel_size <= 2:
         return []
     return [
-        f"pixels are {size:.3g} m wide, in training they were {info.pixel_size:.3g} m; resample "
-        "the scene for a map to rely on"
+        f"pixels are {size:.3g} m wide, the model is for pixels of {info.pixel_size:.3g} m; "
+        "resample the scene for a map to rely on"
     ]
