@@ -64,7 +64,7 @@ class ModelInfo(BaseModel):
     seed_margin: float = Field(0.0, ge=0, allow_inf_nan=False)
     """Log-odds by which water must have surer water beside it; 0 asks for none."""
     pixel_size: float | None = Field(None, gt=0)
-    """Side in metres that scenes had better have: the training data's; None where they have no CRS."""
+    """Side in metres that scenes had better have, as the training data; None where unknown."""
     decibel_statistics: BandStatistics | None = None
     """Mean and deviation in dB by which calibrated scenes (dB, linear power) are normalized by a
     model whose training data had no calibration; None: such scenes are refused."""
