@@ -6,6 +6,7 @@ products) becomes ``valid`` here, once; behind it there is no NaN.
 
 from sarwater.raster.borders import border_valid
 from sarwater.raster.chips import label_values, read_chip, read_target
+from sarwater.raster.footprints import shared_share
 from sarwater.raster.grids import check_same_grid, lonlat_bounds, pixel_area, short_crs
 from sarwater.raster.opening import (
     Header,
@@ -45,6 +46,7 @@ __all__ = [
     "read_chip",
     "read_header",
     "read_target",
+    "shared_share",
     "short_crs",
     "write_cog",
     "write_raster",
