@@ -9,8 +9,8 @@ split     ``train``, ``val``, ``test`` or any other name; empty: not used yet
 images    raster files; their bands follow one another
 bands     a name for each of those bands, for example ``VV;VH``
 units     ``db``, ``linear``, ``amplitude``, ``8bit`` or ``other``
-nodata    ``auto`` (NaN, declared value, dataset mask; and the border rule when units are 8bit),
-          ``border`` (the same, whatever the units), ``declared`` (no border rule), or a number
+nodata    ``auto`` (NaN, declared value, mask, alpha band; and the border rule when units are
+          8bit), ``border`` (the same, whatever the units), ``declared`` (no border rule), or a number
 labels    label rasters; empty: unlabelled
 codes     for each label file, what its values mean: ``0=land,1=water,-1=ignore``; ``*`` stands for
           every other value; ``keep`` leaves what an earlier file said

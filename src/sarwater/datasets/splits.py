@@ -269,8 +269,8 @@ class _Grids:
         self._of = cache(self._read)
 
     def shared_share(self, one: int, other: int) -> float | None:
-        grids = self._of(one), self._of(other)
-        return None if grids[0] is None or grids[1] is None else shared_share(*grids)
+        first, second = self._of(one), self._of(other)
+        return None if first is None or second is None else shared_share(first, second)
 
     def _read(self, position: int) -> Grid | None:
         try:
