@@ -10,8 +10,8 @@ images    raster files; their bands follow one another
 bands     a name for each of those bands, for example ``VV;VH``
 units     ``db``, ``linear``, ``amplitude``, ``8bit`` or ``other``
 nodata    ``auto`` (NaN, declared value, mask, alpha band; and the border rule when units are
-          8bit), ``border`` (the same, whatever the units), ``declared`` (no border rule), or a
-          number
+          8bit and bands a radar's), ``border`` (the same, whatever units and bands), ``declared``
+          (no border rule), or a number
 labels    label rasters; empty: unlabelled
 codes     for each label file, what its values mean: ``0=land,1=water,-1=ignore``; ``*`` stands for
           every other value; ``keep`` leaves what an earlier file said

@@ -18,10 +18,11 @@ from sarwater.raster import (
     Scene,
     border_valid,
     check_same_grid,
+    follows_borders,
     open_writer,
     read_target,
 )
-from sarwater.types import IGNORE, BoolArray, ByteArray, FloatArray, Grid, Units
+from sarwater.types import IGNORE, BoolArray, ByteArray, FloatArray, Grid
 
 _NO_DATA = 255
 """What a byte image has where no tile is."""
@@ -214,16 +215,13 @@ def _write(plan: _Plan, image_writer: RasterWriter, label_writer: RasterWriter |
     """Write strip by strip, a row of tiles each; return what is valid."""
     shape = (plan.grid.height, plan.grid.width)
     valid = np.zeros(shape, np.bool_)
-    rule = plan.first.nodata == "border" or (
-        plan.first.nodata == "auto" and plan.first.units == Units.BYTE and plan.dtype == "uint8"
-    )
+    first = plan.first
+    rule = follows_borders(first.nodata, first.units, first.bands)
     border = np.full(shape if rule else (0, 0), _SIGNAL, np.uint8)
     blank = _NO_DATA if np.dtype(plan.dtype).kind in "ui" else np.nan
     with step("joining tiles", len(plan.records), unit="tiles") as bar:
         for top, row in _tops(plan):
-            strip = np.full(
-                (len(plan.first.bands), plan.height, shape[1]), blank, np.dtype(plan.dtype)
-            )
+            strip = np.full((len(first.bands), plan.height, shape[1]), blank, np.dtype(plan.dtype))
             target = np.full(strip.shape[1:], IGNORE, np.uint8)
             rows = slice(top, top + plan.height)
             for left, record in _tiles(plan, row):
@@ -240,7 +238,7 @@ def _write(plan: _Plan, image_writer: RasterWriter, label_writer: RasterWriter |
             if label_writer is not None:
                 label_writer.write(target, top)
     if rule:
-        valid &= border_valid(border[None])
+        valid &= border_valid(border[None], is_alone=len(first.bands) == 1)
     return valid
 
 

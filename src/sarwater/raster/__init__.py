@@ -4,7 +4,7 @@ No data in all its kinds (NaN, infinity, a declared value, a dataset mask, the b
 products) becomes ``valid`` here, once; behind it there is no NaN.
 """
 
-from sarwater.raster.borders import border_valid
+from sarwater.raster.borders import border_valid, follows_borders
 from sarwater.raster.chips import label_values, read_chip, read_target
 from sarwater.raster.footprints import shared_share
 from sarwater.raster.grids import check_same_grid, lonlat_bounds, pixel_area, short_crs
@@ -34,6 +34,7 @@ __all__ = [
     "cache_size",
     "check_same_grid",
     "create_rows",
+    "follows_borders",
     "gdal_drivers",
     "gdal_version",
     "label_values",

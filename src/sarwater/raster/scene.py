@@ -13,7 +13,7 @@ from rasterio.windows import Window
 from sarwater.datasets.records import NODATA_RULES
 from sarwater.errors import DataError, nearest
 from sarwater.raster.bands import alphas_of, channels_of, described_bands
-from sarwater.raster.borders import Borders
+from sarwater.raster.borders import Borders, follows_borders
 from sarwater.raster.grids import check_same_grid
 from sarwater.raster.missing import take_declared, take_transparent
 from sarwater.raster.opening import header_of, opened, reading
@@ -85,8 +85,9 @@ class Scene:
             self.declares_nodata = any(header.declares_nodata for header in headers)
             self._borders: Borders | None = None
             self.units = units or self._guess_units()
-            if self._follows_border_rule():
-                self._borders = Borders(self._bytes, self.grid.height)
+            if self._follows_borders():
+                alone = len(self.bands) == 1
+                self._borders = Borders(self._bytes, self.grid.height, is_alone=alone)
         except BaseException:
             self._stack.close()
             raise
@@ -289,11 +290,9 @@ class Scene:
             parts = [image[:, valid].ravel()]
         return guess_units(np.concatenate(parts), self.dtype)
 
-    def _follows_border_rule(self) -> bool:
-        if self.nodata == "border":
-            return True
-        is_byte = self.units == Units.BYTE and self.dtype == "uint8"
-        return self.nodata == "auto" and is_byte and not self.declares_nodata
+    def _follows_borders(self) -> bool:
+        is_open = self.nodata == "border" or not self.declares_nodata
+        return is_open and follows_borders(self.nodata, self.units, self.bands)
 
 
 def _is_number(text: str) -> bool:
