@@ -566,6 +566,48 @@ def test_bounds_of_a_utm_chip_lie_where_the_zone_says() -> None:
     assert lonlat_bounds(Grid(4, 4)) is None
 
 
+@pytest.mark.parametrize(
+    ("crs", "corner", "size"),
+    [
+        ("EPSG:32633", (1e9, 1e9), 10),  # projects to nothing
+        ("EPSG:4326", (500_000, 5_780_000), 10),  # meters called degrees
+        ("EPSG:4326", (10, 95), 0.001),
+    ],
+)
+def test_a_grid_that_lies_nowhere_is_an_error(
+    crs: str, corner: tuple[float, float], size: float
+) -> None:
+    grid = Grid(64, 64, Affine(size, 0, corner[0], 0, -size, corner[1]), crs)
+    with pytest.raises(DataError, match=rf"/x/a\.tif lies nowhere on Earth: its CRS is {crs}"):
+        lonlat_bounds(grid, Path("/x/a.tif"))
+
+
+@pytest.mark.parametrize(
+    ("west", "width", "expected"),
+    [
+        (350, 4, (-10, -6)),
+        (179, 4, (179, -177)),
+        (-181, 4, (179, -177)),
+        (-10, 20, (-10, 10)),
+        (0, 360, (-180, 180)),
+        (176, 4, (176, 180)),
+    ],
+)
+def test_longitudes_are_within_180_degrees(
+    west: float, width: int, expected: tuple[float, float]
+) -> None:
+    grid = Grid(1, width, Affine(1, 0, west, 0, -1, 50), "EPSG:4326")
+    assert lonlat_bounds(grid) == (expected[0], 49, expected[1], 50)
+
+
+def test_heights_are_no_matter_to_the_place() -> None:
+    flat = Grid(4, 4, PLACE, CRS)
+    for crs in (f"{CRS}+5773", rasterio.crs.CRS.from_user_input(f"{CRS}+5773").to_wkt()):
+        check_same_grid(flat, Grid(4, 4, PLACE, crs), Path("a"), Path("b"))
+    with pytest.raises(DataError, match="its CRS is"):
+        check_same_grid(flat, Grid(4, 4, PLACE, "EPSG:32632+5773"), Path("a"), Path("b"))
+
+
 def test_the_area_of_a_pixel() -> None:
     assert pixel_area(Grid(4, 4)) is None
     assert pixel_area(Grid(4, 4, PLACE, CRS)) == pytest.approx(100)

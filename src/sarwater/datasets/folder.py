@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from sarwater.datasets.listing import Listing, some
+from sarwater.datasets.listing import Listing, is_hidden, some
 from sarwater.datasets.manifest import DEFAULT_CLASSES, NODATA_RULES, ChipRecord, LabelCodes
 from sarwater.datasets.records import check_names
 from sarwater.errors import ConfigError, DataError, nearest
@@ -186,8 +186,7 @@ def _files(path: Path, pattern: str) -> Iterator[tuple[Path, PurePath]]:
             "'images/**/*.tif'"
         ) from error
     for file in matching:
-        hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
-        if file.suffix.lower() in SUFFIXES and file.is_file() and not hidden:
+        if file.suffix.lower() in SUFFIXES and file.is_file() and not is_hidden(file, path):
             yield file, file.parent.relative_to(base)
 
 

@@ -42,8 +42,8 @@ class Header:
 
     @property
     def bounds(self) -> tuple[float, float, float, float] | None:
-        """West, south, east, north in degrees (EPSG:4326), or None without a CRS."""
-        return lonlat_bounds(self.grid)
+        """West, south, east, north in degrees, as ``lonlat_bounds``; None without a CRS."""
+        return lonlat_bounds(self.grid, self.path)
 
 
 def read_header(path: str | Path) -> Header:
