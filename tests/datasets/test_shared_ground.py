@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sarwater.datasets.headers import fill_records
 from sarwater.datasets.listing import Listing
 from sarwater.datasets.manifest import ChipRecord, Manifest
-from sarwater.datasets.splits import shared_ground
+from sarwater.datasets.shared_ground import shared_ground
 from sarwater.raster import shared_share
 from sarwater.types import Grid
 from tests.conftest import CRS, PLACE, RecordMaker, TifMaker

@@ -131,9 +131,12 @@ def read_manifest(path: str | Path) -> Manifest:
             "make one with `sarwater index`"
         ) from error
     except UnicodeDecodeError as error:
-        raise ManifestError(f"{path} is not a UTF-8 text file: expected a CSV table") from error
+        raise ManifestError(
+            f"{path} is not a UTF-8 text file: expected a CSV table; a spreadsheet saves one as "
+            "'CSV UTF-8'"
+        ) from error
     try:
-        rows = list(csv_rows(text, ("id", "images", "bands")))
+        rows = list(csv_rows(text, ("id", "images", "bands"), COLUMNS))
     except ValueError as error:
         raise ManifestError(f"{path}: {error}; a manifest comes from `sarwater index`") from error
     records: list[ChipRecord] = []
@@ -194,4 +197,9 @@ def _contradictions(records: Sequence[ChipRecord]) -> list[str]:
     if len(classes) > 1:
         lists = " and ".join(sorted(";".join(names) for names in classes))
         problems.append(f"rows disagree about the classes: {lists}")
+    spellings: dict[str, set[str]] = {}
+    for record in records:
+        spellings.setdefault(record.split.lower(), set()).add(record.split)
+    for several in (sorted(names) for names in spellings.values() if len(names) > 1):
+        problems.append(f"splits are called {' and '.join(several)}; write them alike")
     return problems
