@@ -247,3 +247,17 @@ def test_a_label_of_another_size_is_named(cut: Callable[..., Manifest], tmp_path
     wrong = replace(tiles.records[0], labels=other.records[0].labels)
     with pytest.raises(DataError, match="3 x 4 px instead of 4 x 4"):
         mosaic(Manifest((wrong, *tiles.records[1:])), tmp_path / "s.tif", labels=tmp_path / "l.tif")
+
+
+def test_a_mistyped_place_does_not_make_a_huge_scene(
+    cut: Callable[..., Manifest], tmp_path: Path
+) -> None:
+    manifest = cut(np.full((2, 8, 8), -9, np.float32))
+    rows = list(manifest.records)
+    rows[2] = replace(rows[2], row=2_000_000)
+    with pytest.raises(DataError, match=r"'s' has 4 tiles.*farthest.*'t1_0', row 2000000, column"):
+        mosaic(Manifest(tuple(rows)), tmp_path / "s.tif")
+    assert not (tmp_path / "s.tif").exists()
+    mosaic(Manifest(tuple(rows)), tmp_path / "s.tif", rows=(5, 6))
+    rows[2] = replace(rows[2], row=5_000 // 2)  # sparse, and not large
+    assert mosaic(Manifest(tuple(rows)), tmp_path / "t.tif").missing > 4_000

@@ -26,6 +26,10 @@ from sarwater.types import IGNORE, BoolArray, ByteArray, FloatArray, Grid
 
 _NO_DATA = 255
 """What a byte image has where no tile is."""
+_MOST_PLACES = 10_000
+"""Places of tiles up to which a scene may be as empty as it likes."""
+_LEAST_SHARE = 0.01
+"""Share of a larger scene's places that have a tile."""
 _SIGNAL = 1
 """Neither border nor zero, in the byte image that the border rule is asked about."""
 
@@ -184,6 +188,7 @@ def _plan(
         places[place] = record
     if not places:
         raise DataError(f"scene '{scene}' has no tile within the rows and columns named")
+    _refuse_stray(scene, places, len(row_range) * len(col_range))
     first_place, first = next(iter(places.items()))
     for record in places.values():
         if (record.bands, record.units) != (first.bands, first.units):
@@ -202,6 +207,20 @@ def _plan(
         grid.crs,
     )
     return _Plan(scene, places, row_range, col_range, grid.height, grid.width, dtype, whole)
+
+
+def _refuse_stray(scene: str, tiles: Mapping[tuple[int, int], ChipRecord], size: int) -> None:
+    """Refuse a scene of hardly any tiles for its size, which a mistyped place makes."""
+    if size <= _MOST_PLACES or len(tiles) >= _LEAST_SHARE * size:
+        return
+    places = np.array(list(tiles))
+    distances = np.abs(places - np.median(places, axis=0)).max(axis=1)
+    row, col = places[np.argmax(distances)].tolist()
+    raise DataError(
+        f"scene '{scene}' has {len(tiles)} tiles for {size} places; the farthest from the others "
+        f"is '{tiles[row, col].id}', row {row}, column {col}: correct its place, or name the rows "
+        "and columns to join"
+    )
 
 
 def _extent(there: Sequence[int], wanted: tuple[int, int] | None) -> range:
