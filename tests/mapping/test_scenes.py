@@ -204,6 +204,16 @@ def test_a_scene_without_a_valid_pixel_is_mapped_as_no_data(
     assert "no valid pixel was found" in said[0]
 
 
+def test_a_scene_that_lies_nowhere_is_refused_before_it_is_run(
+    make_tif: TifMaker, mapped: Mapped
+) -> None:
+    runner = PointwiseEngine()
+    path = make_tif("s.tif", decibels(), crs="EPSG:4326", transform=PLACE, bands=BANDS)
+    with pytest.raises(DataError, match=r"s\.tif lies nowhere on Earth: its CRS is EPSG:4326"):
+        mapped(path, model=predictor(runner))
+    assert runner.batches == []
+
+
 def test_provenance_is_in_the_tags(make_tif: TifMaker, mapped: Mapped, out: Path) -> None:
     mapped(make_tif("s.tif", decibels(), crs=CRS, bands=BANDS), options={"threshold": 0.25})
     for kind in ("water", "probability"):

@@ -1,6 +1,7 @@
 """``sarwater index``: from a folder of files to a manifest."""
 
 import argparse
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ def run(args: argparse.Namespace) -> Result:
     from sarwater.datasets.manifest import write_manifest
 
     refuse_existing(args.out, overwrite=args.overwrite)
-    manifest = index(args.path, args.layout, report=print, **_options(args))
+    manifest = index(args.path, args.layout, report=_note, **_options(args))
     refuse_inputs(args.out, manifest.files)
     write_manifest(manifest, args.out, overwrite=args.overwrite)
     counted = {
@@ -102,6 +103,10 @@ def run(args: argparse.Namespace) -> Result:
         return "\n".join(lines)
 
     return Result(data, text)
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:

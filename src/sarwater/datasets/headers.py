@@ -63,7 +63,7 @@ def _filled(record: ChipRecord, *, guess_units: bool) -> ChipRecord:
         units=units,
         height=grid.height,
         width=grid.width,
-        bounds=lonlat_bounds(grid),
+        bounds=lonlat_bounds(grid, record.images[0]),
     )
 
 

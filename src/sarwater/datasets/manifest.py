@@ -9,8 +9,9 @@ split     ``train``, ``val``, ``test`` or any other name; empty: not used yet
 images    raster files; their bands follow one another
 bands     a name for each of those bands, for example ``VV;VH``
 units     ``db``, ``linear``, ``amplitude``, ``8bit`` or ``other``
-nodata    ``auto`` (NaN, declared value, dataset mask; and the border rule when units are 8bit),
-          ``border`` (the same, whatever the units), ``declared`` (no border rule), or a number
+nodata    ``auto`` (NaN, declared value, mask, alpha band; and the border rule when units are
+          8bit and bands a radar's), ``border`` (the same, whatever units and bands), ``declared``
+          (no border rule), or a number
 labels    label rasters; empty: unlabelled
 codes     for each label file, what its values mean: ``0=land,1=water,-1=ignore``; ``*`` stands for
           every other value; ``keep`` leaves what an earlier file said
@@ -130,9 +131,12 @@ def read_manifest(path: str | Path) -> Manifest:
             "make one with `sarwater index`"
         ) from error
     except UnicodeDecodeError as error:
-        raise ManifestError(f"{path} is not a UTF-8 text file: expected a CSV table") from error
+        raise ManifestError(
+            f"{path} is not a UTF-8 text file: expected a CSV table; a spreadsheet saves one as "
+            "'CSV UTF-8'"
+        ) from error
     try:
-        rows = list(csv_rows(text, ("id", "images", "bands")))
+        rows = list(csv_rows(text, ("id", "images", "bands"), COLUMNS))
     except ValueError as error:
         raise ManifestError(f"{path}: {error}; a manifest comes from `sarwater index`") from error
     records: list[ChipRecord] = []
@@ -193,4 +197,9 @@ def _contradictions(records: Sequence[ChipRecord]) -> list[str]:
     if len(classes) > 1:
         lists = " and ".join(sorted(";".join(names) for names in classes))
         problems.append(f"rows disagree about the classes: {lists}")
+    spellings: dict[str, set[str]] = {}
+    for record in records:
+        spellings.setdefault(record.split.lower(), set()).add(record.split)
+    for several in (sorted(names) for names in spellings.values() if len(names) > 1):
+        problems.append(f"splits are called {' and '.join(several)}; write them alike")
     return problems

@@ -48,7 +48,7 @@ def read_scenes(path: Path) -> tuple[SceneSource, ...]:
 
 def _of_rows(path: Path, text: str, wrong: list[str]) -> Iterator[SceneSource]:
     try:
-        rows = list(csv_rows(text))
+        rows = list(csv_rows(text, known=_COLUMNS))
     except ValueError as error:
         raise DataError(f"{path}: {error}") from error
     for line, row in rows:

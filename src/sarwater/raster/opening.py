@@ -12,6 +12,7 @@ from typing import Any
 import rasterio
 from affine import Affine
 from rasterio._err import CPLE_BaseError
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from sarwater.errors import OutputError, RasterError
@@ -28,18 +29,21 @@ class Header:
 
     path: Path
     count: int
+    """Channels, an alpha band at their end left out."""
     dtype: str
     """Of the values; float32 where a scale or an offset makes them of what is stored."""
     descriptions: tuple[str, ...]
-    """Band names; empty strings where the file has none."""
+    """Names of those channels; empty strings where the file has none."""
     grid: Grid
     declares_nodata: bool
-    """Whether a nodata value, an alpha band or a mask is declared."""
+    """Whether a value for no data, a mask or an alpha band is declared."""
+    has_alpha: bool = False
+    """Whether one more channel follows, which is 0 where the others have no data."""
 
     @property
     def bounds(self) -> tuple[float, float, float, float] | None:
-        """West, south, east, north in degrees (EPSG:4326), or None without a CRS."""
-        return lonlat_bounds(self.grid)
+        """West, south, east, north in degrees, as ``lonlat_bounds``; None without a CRS."""
+        return lonlat_bounds(self.grid, self.path)
 
 
 def read_header(path: str | Path) -> Header:
@@ -80,16 +84,25 @@ def header_of(path: Path, dataset: Any) -> Header:
         raise RasterError(
             f"{path} holds complex numbers; compute amplitude, power or dB first, and multilook"
         )
-    flags = dataset.mask_flag_enums
-    declares = any(flag != [rasterio.enums.MaskFlags.all_valid] for flag in flags)
+    flags = [flag for flag in dataset.mask_flag_enums if MaskFlags.alpha not in flag]
+    declares = any(flag != [MaskFlags.all_valid] for flag in flags)
+    has_alpha = _has_alpha(dataset)
+    count = dataset.count - has_alpha
     return Header(
         path,
-        dataset.count,
+        count,
         "float32" if is_scaled(dataset) else dataset.dtypes[0],
-        tuple(name or "" for name in dataset.descriptions),
+        tuple(name or "" for name in dataset.descriptions[:count]),
         grid,
-        declares,
+        declares or has_alpha,
+        has_alpha,
     )
+
+
+def _has_alpha(dataset: Any) -> bool:
+    """Tell whether the last channel is no band: GDAL calls the fourth of four bytes so too."""
+    is_alpha = dataset.colorinterp[-1] == ColorInterp.alpha
+    return bool(is_alpha and dataset.count > 1 and not dataset.descriptions[-1])
 
 
 class _Quiet:
