@@ -103,6 +103,23 @@ def test_learned_weights_are_logged_and_positive(whole_run: RunFolder) -> None:
     assert len(set(values)) == len(values)
 
 
+def test_learned_weights_move_beside_a_network_in_half_precision(
+    data: Path, tmp_path: Path
+) -> None:
+    loss = {"terms": ["cross_entropy", "tversky"], "learned_weights": True}
+    low = {"epochs": 1, "learning_rate": 1e-4}
+    chosen = settings(loss=loss, optimization=low, run={"precision": "bf16-true"})
+    run = Run(chosen, read_manifest(data), RunFolder(tmp_path / "run"))
+    assert {p.dtype for p in run.bare.network.parameters()} == {torch.bfloat16}
+    assert run.bare.loss.learned is not None
+    rho = run.bare.loss.learned.rho
+    rho.data.fill_(1.0)
+    next(run.rehearse())
+    moved = (rho.detach().double() - 1).abs()
+    assert (moved > 1e-6).all(), "bfloat16 has nothing between 1 and .996"
+    assert (moved < 1e-3).all()
+
+
 def test_a_killed_run_resumes_to_bitwise_the_same_weights(
     data: Path, whole_run: RunFolder, tmp_path: Path
 ) -> None:

@@ -116,6 +116,13 @@ class LossSettings(SettingsBase):
     learned_weights: bool = False
     """Learn a weight for each term: sum of L/(2c^2) + ln(1 + c^2)."""
 
+    @field_validator("terms")
+    @classmethod
+    def _some_weight(cls, value: tuple[LossTerm, ...]) -> tuple[LossTerm, ...]:
+        if not any(term.weight for term in value):
+            raise ValueError("one term at least must have a weight above 0, or nothing is learned")
+        return value
+
 
 class OptimizationSettings(SettingsBase):
     """How it is minimized."""

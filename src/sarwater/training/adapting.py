@@ -18,6 +18,7 @@ from sarwater.config import (
 from sarwater.datasets.manifest import Manifest
 from sarwater.errors import ConfigError, ModelError
 from sarwater.files import mark_as_own, refuse_existing, refuse_inputs, write_json
+from sarwater.losses.terms import check_values_per_class
 from sarwater.models.bundle import Bundle, load_bundle
 from sarwater.progress import track
 from sarwater.ranks import is_first_process
@@ -136,7 +137,8 @@ def checked_settings(
     """Return the settings, those of a given model's network where there is one.
 
     Raises:
-        ConfigError: no method, or one that the settings cannot serve.
+        ConfigError: no method, or one that the settings cannot serve, or a loss that does not have
+            a value for each class.
         DataError: from the tables alone, the target cannot be adapted to.
         ModelError: the model cannot be read.
     """
@@ -148,6 +150,7 @@ def checked_settings(
             "and adabn (--adaptation.methods '[self_training, adabn]')"
         )
     require_teacher(settings)
+    check_values_per_class(settings.loss.terms, source.classes)
     check_target(settings, source, target)
     return settings
 

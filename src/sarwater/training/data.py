@@ -10,6 +10,7 @@ from typing import Any
 from sarwater.config import TrainSettings
 from sarwater.datasets.manifest import ChipRecord, Manifest
 from sarwater.errors import DataError
+from sarwater.losses.terms import check_values_per_class
 from sarwater.normalize import BandStatistics, Normalizer, RunningStatistics
 from sarwater.progress import track
 from sarwater.raster import pixel_area
@@ -51,11 +52,13 @@ def prepare(settings: TrainSettings, manifest: Manifest) -> TrainingData:
     """Read every chip of the two splits once, with a progress bar, and check them.
 
     Raises:
+        ConfigError: a loss does not have a value for each class.
         ManifestError: a split or a domain that is not there.
         DataError: chips that differ in bands or units, chips without labels, or a split without
             water (or without background).
         RasterError: a file cannot be read.
     """
+    check_values_per_class(settings.loss.terms, manifest.classes)
     data = settings.data
     splits = {
         name: manifest.select(split=name, domains=data.domains, labelled=True)
