@@ -2,6 +2,8 @@ import errno
 import json
 import os
 import stat
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,32 @@ def test_a_file_has_the_usual_permissions(tmp_path: Path) -> None:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o644
     assert stat.S_IMODE((tmp_path / "folder").stat().st_mode) == 0o755
+
+
+def test_threads_that_write_leave_the_permissions_of_all_files_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    umask = os.umask
+
+    def slow(mask: int) -> int:
+        """Let another thread come in between, as happens now and then."""
+        former = umask(mask)
+        time.sleep(0.001)
+        return former
+
+    def write(thread: int) -> None:
+        for number in range(10):
+            write_text(tmp_path / f"{thread}_{number}.txt", "")
+
+    before = umask(0o027)
+    monkeypatch.setattr(os, "umask", slow)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(write, range(4)))
+    finally:
+        left = umask(before)
+    assert left == 0o027
+    assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o640}
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:

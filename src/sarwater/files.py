@@ -3,8 +3,8 @@
 import errno
 import json
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -108,6 +108,14 @@ def _explain(path: Path, error: OSError) -> str:
     return f"cannot write {path}: {reason}; name a place where files can be written"
 
 
+def _place_aside(path: Path, suffix: str = "") -> Path:
+    """Name a place beside ``path``; made as usual, so that the kernel applies the umask.
+
+    A umask cannot be looked at without setting it, which other threads would write by.
+    """
+    return path.parent / f".writing-{secrets.token_hex(8)}{suffix}"
+
+
 @contextmanager
 def atomic_path(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` when the block succeeds.
@@ -125,13 +133,11 @@ def atomic_path(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
             raise OutputExistsError(f"{path} is a folder; name a file")
         refuse_existing(path, overwrite=overwrite)
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".writing-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    aside = Path(name)
+        aside = _place_aside(path, path.suffix)
+        aside.touch(exist_ok=False)
     try:
         with output_errors(path, aside):
             yield aside
-            aside.chmod(0o666 & ~_umask())
             # Another process may have written there in the meantime.
             refuse_existing(path, overwrite=overwrite)
             aside.replace(path)
@@ -151,12 +157,12 @@ def atomic_folder(path: str | Path, *, overwrite: bool = False) -> Iterator[Path
     refuse_existing(path, overwrite=overwrite, folder=True)
     with output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=".writing-", dir=path.parent))
+        aside = _place_aside(path)
+        aside.mkdir()
     try:
         with output_errors(path, aside):
             mark_as_own(aside)
             yield aside
-            aside.chmod(0o777 & ~_umask())
             _put_in_place(aside, path, overwrite=overwrite)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -203,9 +209,3 @@ def cache_folder() -> Path | None:
     if named == "":
         return None
     return Path(named) if named else user_cache_path("sarwater", appauthor=False)
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
