@@ -3,16 +3,18 @@ import json
 import os
 import stat
 import time
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sarwater.errors import OutputError, OutputExistsError
+from sarwater.errors import DataError, OutputError, OutputExistsError
 from sarwater.files import (
     atomic_folder,
     atomic_path,
+    read_errors,
     refuse_existing,
     refuse_inputs,
     write_json,
@@ -223,6 +225,27 @@ def test_what_another_process_wrote_meanwhile_stays(open_output: Any, tmp_path: 
         overtaken()
     assert path.read_text() == "first"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def failed(error: Exception) -> None:
+    with read_errors(Path("a.json"), "make it anew"):
+        raise error
+
+
+def test_what_cannot_be_read_is_not_called_damaged() -> None:
+    for number in (errno.EACCES, errno.EIO):
+        reason = os.strerror(number)
+        with pytest.raises(DataError, match=rf"^cannot read a\.json: {reason}; see to its perm"):
+            failed(OSError(number, reason))
+    with pytest.raises(DataError, match=r"^cannot read /other: "):
+        failed(PermissionError(errno.EACCES, "Permission denied", "/other"))
+    for damage in (KeyError("x"), zipfile.BadZipFile("x"), OSError("x"), NotImplementedError("x")):
+        with pytest.raises(DataError, match=r"^a\.json is damaged \(\w+: '?x'?\); make it anew$"):
+            failed(damage)
+    with pytest.raises(DataError, match=r"^says it itself$"):
+        failed(DataError("says it itself"))
+    with pytest.raises(MemoryError):
+        failed(MemoryError())
 
 
 def test_a_folder_that_is_read_is_not_replaced(tmp_path: Path) -> None:

@@ -5,6 +5,9 @@ import json
 import os
 import secrets
 import shutil
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +15,7 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
-from sarwater.errors import OutputError, OutputExistsError, SarwaterError
+from sarwater.errors import DataError, OutputError, OutputExistsError, SarwaterError
 
 _MARK = ".sarwater"
 """Hidden file in every folder that sarwater wrote; no other folder is ever replaced."""
@@ -106,6 +109,41 @@ def _explain(path: Path, error: OSError) -> str:
     blocking = next((str(p) for p in path.parents if p.exists() and not p.is_dir()), None)
     reason = f"{blocking} is not a folder" if blocking else error.strerror or str(error)
     return f"cannot write {path}: {reason}; name a place where files can be written"
+
+
+_DAMAGE = (
+    EOFError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError,
+    SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What JSON, NumPy and zip raise of content that is not what it should be; not `MemoryError`."""
+
+
+@contextmanager
+def read_errors(path: Path, advice: str, kind: type[SarwaterError] = DataError) -> Iterator[None]:
+    """Turn what a file raises that is damaged, or cannot be read, into one line that names it.
+
+    Args:
+        path: of the file.
+        advice: what to do where it is damaged.
+        kind: of the error.
+    """
+    try:
+        yield
+    except SarwaterError:  # it says itself what is wrong with which file
+        raise
+    except (OSError, *_DAMAGE) as error:
+        refused = read_refusal(path, error)
+        found = f"{type(error).__name__}: {error}"
+        raise kind(refused or f"{path} is damaged ({found}); {advice}") from error
+
+
+def read_refusal(path: Path, error: BaseException) -> str | None:
+    """Say in a line why a file system does not let a file be read; None of any other error."""
+    # Without a number, or with this one, it is of a library that did not like the content.
+    if not isinstance(error, OSError) or error.errno in (None, errno.EINVAL):
+        return None
+    named = error.filename or path
+    return f"cannot read {named}: {error.strerror}; see to its permissions and its disk"
 
 
 def _place_aside(path: Path, suffix: str = "") -> Path:
