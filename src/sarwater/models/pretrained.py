@@ -64,9 +64,7 @@ def _read(source: str) -> Mapping[str, Tensor]:
                 return load_file(path)
         except (SafetensorError, OSError) as error:
             refused = read_refusal(path, error)
-            raise ModelError(
-                refused or f"{path} is no whole .safetensors file: {error}"
-            ) from error
+            raise ModelError(refused or f"{path} is no whole .safetensors file: {error}") from error
     if path.is_file():
         content = load_plain(path, "save its state dict as .safetensors")
         for key in ("state_dict", "model"):
