@@ -21,7 +21,7 @@ ORDER = (
     "tables",
     "termination",
     "ranks",
-    "memory",
+    "machine",
     "normalization_kinds",
     "engine_kinds",
     "losses.terms",

@@ -14,6 +14,7 @@ from typing import Any
 
 from sarwater import __version__
 from sarwater.files import cache_folder
+from sarwater.machine import usable_cores
 
 _NEEDED = {
     "torch": "pip install torch",
@@ -133,7 +134,9 @@ def _engines() -> Iterator[Finding]:
 
 def _machine() -> Iterator[Finding]:
     yield Finding("machine", "system", platform.platform())
-    yield Finding("machine", "cores", str(os.cpu_count()))
+    usable, there = usable_cores(), os.cpu_count() or 1
+    of_all = "" if usable == there else f" of {there}; the others are not for this process"
+    yield Finding("machine", "cores", f"{usable}{of_all}")
     memory = _memory_gib()
     if memory is not None:
         few = "maps take 1 GiB, trainings some more: close other programs" if memory < 4 else ""

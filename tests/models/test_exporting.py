@@ -14,7 +14,7 @@ from sarwater.models.bundle import Bundle
 from sarwater.models.exporting import export_bundle
 from sarwater.normalize import BandStatistics, Normalization, Normalizer
 from sarwater.prediction import PredictionOptions, Predictor, classify, water_probability
-from sarwater.types import Chip, FloatArray, Grid, Units
+from sarwater.types import BoolArray, Chip, FloatArray, Grid, Units
 from tests.tiny_models import PATCH, segmenter_bundle
 
 EXACT = {"INFERENCE_PRECISION_HINT": "f32"}
@@ -39,7 +39,7 @@ def run(content: bytes, images: FloatArray) -> FloatArray:
 def expected(bundle: Bundle, group: BandStatistics | None) -> FloatArray:
     """Probabilities [k, row, col] of the package itself."""
     image = decibels()
-    valid = np.isfinite(image).all(axis=0)
+    valid: BoolArray = np.isfinite(image).all(axis=0)
     chip = Chip(
         "c",
         "d",
