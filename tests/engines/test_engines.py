@@ -100,6 +100,12 @@ def test_an_unknown_name_is_refused(options: dict[str, Any], words: str) -> None
         engine_for(segmenter_bundle(), **options)
 
 
+@pytest.mark.parametrize("engine", ["auto", "torch"])
+def test_a_device_that_is_not_there_is_no_fault_of_the_model(engine: str) -> None:
+    with pytest.raises(ConfigError, match="device 'cuda:77' cannot be used here"):
+        engine_for(segmenter_bundle(), engine=engine, device="cuda:77")
+
+
 def test_openvino_and_another_device_do_not_go_together() -> None:
     with pytest.raises(ModelError, match="OpenVINO runs on the CPU here, but the device is 'meta'"):
         engine_for(segmenter_bundle(), engine="openvino", device="meta")

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sarwater.config import write_settings
@@ -68,6 +69,8 @@ def test_a_run_learns_the_lakes_and_leaves_all_that_mapping_needs(
     assert losses[-1] < losses[0] / 2
     assert folder.read_settings() == chosen
     assert (folder.path / "curves.png").stat().st_size > 1000
+    with Image.open(folder.path / "curves.png") as picture:
+        assert "Software" not in picture.info  # equal curves are equal files
 
 
 def test_tensorboard_shows_one_curve(whole_run: RunFolder) -> None:
