@@ -21,6 +21,7 @@ ORDER = (
     "tables",
     "termination",
     "ranks",
+    "quiet",
     "machine",
     "normalization_kinds",
     "engine_kinds",

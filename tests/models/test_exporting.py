@@ -39,7 +39,7 @@ def run(content: bytes, images: FloatArray) -> FloatArray:
 def expected(bundle: Bundle, group: BandStatistics | None) -> FloatArray:
     """Probabilities [k, row, col] of the package itself."""
     image = decibels()
-    valid: BoolArray = np.isfinite(image).all(axis=0)
+    valid: BoolArray = np.logical_and.reduce(np.isfinite(image))
     chip = Chip(
         "c",
         "d",

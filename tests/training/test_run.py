@@ -52,6 +52,17 @@ def whole_run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder
     return train(settings(**EVERYTHING_RANDOM), read_manifest(data), out)
 
 
+def test_the_threads_of_a_run_are_not_those_of_what_follows(data: Path, tmp_path: Path) -> None:
+    former = torch.get_num_threads()
+    torch.set_num_threads(former + 2)
+    try:
+        chosen = settings(optimization={"epochs": 1}, run={"threads": former})
+        train(chosen, read_manifest(data), tmp_path / "run")
+        assert torch.get_num_threads() == former + 2
+    finally:
+        torch.set_num_threads(former)
+
+
 def test_a_run_learns_the_lakes_and_leaves_all_that_mapping_needs(
     data: Path, tmp_path: Path
 ) -> None:

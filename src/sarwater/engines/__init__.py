@@ -89,11 +89,9 @@ def engine_for(
         )
     from sarwater.engines.torch_engine import TorchEngine
 
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
-    return TorchEngine(bundle.build(), device=device, precision=precision, compiled=compiled)
+    return TorchEngine(
+        bundle.build(), device=device, precision=precision, compiled=compiled, threads=threads
+    )
 
 
 def engine_kinds_here() -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 import json
 import tempfile
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from sarwater.models.bundle import Bundle, ModelInfo
 from sarwater.models.modes import evaluating
 from sarwater.normalization_kinds import Normalization
 from sarwater.normalize import FIXED_RANGES, SMALLEST_STD, BandStatistics
+from sarwater.quiet import quiet
 from sarwater.tiling import default_overlap
 
 _OPSET = 18
@@ -55,14 +55,13 @@ def _to_onnx(network: nn.Module, bands: int, patch_size: int, output: str) -> by
     with (
         _on_cpu(network),
         tempfile.TemporaryDirectory() as folder,
-        warnings.catch_warnings(),
+        # Sizes are constants of the graph on purpose, and the exporter that traces is six times
+        # as fast as its successor.
+        quiet("Converting a tensor to a Python"),
+        quiet(category=DeprecationWarning),
         torch.no_grad(),
         evaluating(network),
     ):
-        # Sizes are constants of the graph on purpose, and the exporter that traces is six times
-        # as fast as its successor.
-        warnings.filterwarnings("ignore", message="Converting a tensor to a Python")
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
         file = Path(folder) / "model.onnx"
         torch.onnx.export(
             network,

@@ -1,6 +1,5 @@
 """Opening PyTorch files that hold tensors and plain data only; nothing in them is ever run."""
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ import torch
 
 from sarwater.errors import ModelError
 from sarwater.files import read_refusal
+from sarwater.quiet import quiet
 
 
 def load_plain(path: Path, advice: str) -> Any:
@@ -21,8 +21,7 @@ def load_plain(path: Path, advice: str) -> Any:
         ModelError: it cannot be read, is damaged, or holds more than tensors and plain data.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # torch's word on pickles
+        with quiet(category=UserWarning):  # torch's word on pickles
             return torch.load(path, map_location="cpu", weights_only=True)
     except MemoryError:
         raise

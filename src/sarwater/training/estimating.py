@@ -11,6 +11,7 @@ import torch
 
 from sarwater.config import AdaptationSettings, TrainSettings
 from sarwater.datasets.manifest import Manifest
+from sarwater.engines.torch_engine import torch_threads
 from sarwater.files import refuse_existing
 from sarwater.machine import peak_memory
 from sarwater.models.bundle import load_bundle
@@ -123,6 +124,11 @@ def as_json(estimates: Sequence[RunEstimate]) -> dict[str, Any]:
 
 
 def _estimate(name: str, run: Run) -> RunEstimate:
+    with torch_threads(run.settings.run.threads):
+        return _measured(name, run)
+
+
+def _measured(name: str, run: Run) -> RunEstimate:
     adapter, epochs = run.adapter, run.settings.optimization.epochs
     network = run.bare.network
     begin = look = 0.0
