@@ -250,6 +250,8 @@ def test_chips_are_selected_by_split_domain_and_labels(tmp_path: Path) -> None:
     assert [row.id for row in manifest.select(split="train")] == ["a", "b"]
     assert [row.id for row in manifest.select(split=["train", "test"], domains=["y"])] == ["b", "c"]
     assert [row.id for row in manifest.select(labelled=False)] == ["b", "d"]
+    assert len(manifest.select(split=None, domains=None)) == len(manifest)
+    assert len(manifest.select(split=[])) == len(manifest.select(domains=[])) == 0
     with pytest.raises(
         ManifestError, match=r"split 'tets' \(did you mean 'test'\?\); it has train"
     ):

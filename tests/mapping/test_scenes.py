@@ -506,6 +506,20 @@ def test_the_quick_look_is_drawn_from_the_scene(make_tif: TifMaker, out: Path) -
     np.testing.assert_array_equal(seen[0].image[:, 5:], image[:, 5:])
 
 
+def test_a_library_prints_nothing(
+    make_tif: TifMaker,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    file = make_tif("100%s.tif", decibels(64, 80), crs=CRS, bands=BANDS)
+    caplog.set_level("INFO", "sarwater.mapping")
+    for _ in range(2):
+        map_scene(SceneSource((file,), BANDS), predictor(), tmp_path / "maps")
+    assert capsys.readouterr() == ("", "")
+    assert "100%s: is mapped already, with the same settings" in caplog.messages
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path

@@ -62,7 +62,7 @@ def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
 def test_a_damaged_result_is_named(tmp_path: Path) -> None:
     run = write_run(tmp_path)
     (run / "train.json").write_text("{")
-    with pytest.raises(DataError, match=r"train\.json cannot be read as a result"):
+    with pytest.raises(DataError, match=r"train\.json is damaged .*; make it anew"):
         write_page([run], tmp_path / "page.html")
 
 
@@ -90,7 +90,7 @@ def test_a_result_of_another_form_is_named(name: str, text: str, tmp_path: Path)
     if name.endswith("summary.json") and text.startswith("{"):
         return
     (tmp_path / name).write_text(text)
-    with pytest.raises(DataError, match=re.escape(name) + " cannot be read as a result"):
+    with pytest.raises(DataError, match=re.escape(name) + " is damaged"):
         write_page([tmp_path], tmp_path / "page.html")
     assert not (tmp_path / "page.html").exists()
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sarwater.config import write_settings
@@ -51,6 +52,17 @@ def whole_run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder
     return train(settings(**EVERYTHING_RANDOM), read_manifest(data), out)
 
 
+def test_the_threads_of_a_run_are_not_those_of_what_follows(data: Path, tmp_path: Path) -> None:
+    former = torch.get_num_threads()
+    torch.set_num_threads(former + 2)
+    try:
+        chosen = settings(optimization={"epochs": 1}, run={"threads": former})
+        train(chosen, read_manifest(data), tmp_path / "run")
+        assert torch.get_num_threads() == former + 2
+    finally:
+        torch.set_num_threads(former)
+
+
 def test_a_run_learns_the_lakes_and_leaves_all_that_mapping_needs(
     data: Path, tmp_path: Path
 ) -> None:
@@ -68,6 +80,8 @@ def test_a_run_learns_the_lakes_and_leaves_all_that_mapping_needs(
     assert losses[-1] < losses[0] / 2
     assert folder.read_settings() == chosen
     assert (folder.path / "curves.png").stat().st_size > 1000
+    with Image.open(folder.path / "curves.png") as picture:
+        assert "Software" not in picture.info  # equal curves are equal files
 
 
 def test_tensorboard_shows_one_curve(whole_run: RunFolder) -> None:

@@ -1,6 +1,5 @@
 """Fill a listing's records from the headers of their files, and check that they fit together."""
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +8,7 @@ from dataclasses import replace
 from sarwater.datasets.listing import Listing, some
 from sarwater.datasets.manifest import ChipRecord
 from sarwater.errors import DataError, SarwaterError
+from sarwater.machine import usable_cores
 from sarwater.progress import track
 from sarwater.raster import Scene, check_same_grid, lonlat_bounds, read_header
 from sarwater.types import Units
@@ -33,7 +33,7 @@ def fill_records(listing: Listing) -> tuple[ChipRecord, ...]:
 
     records: list[ChipRecord] = []
     problems = list(listing.problems)
-    pool = ThreadPoolExecutor(min(16, 4 * (os.cpu_count() or 1)))
+    pool = ThreadPoolExecutor(min(16, 4 * usable_cores()))
     try:
         results = pool.map(fill, listing.records)
         for result in track(results, "reading headers", len(listing.records), unit="files"):

@@ -91,10 +91,12 @@ class Manifest:
     ) -> "Manifest":
         """Return the chips of a split, of some domains, with or without labels.
 
+        None alone stands for all: of an empty list of splits or domains there is no chip.
+
         Raises:
             ManifestError: a split or a domain that no chip has; the ones that exist are named.
         """
-        wanted = (split,) if isinstance(split, str) else tuple(split) if split else None
+        wanted = (split,) if isinstance(split, str) else split
         self._known("split", wanted, self.splits)
         self._known("domain", domains, self.domains)
         kept = tuple(

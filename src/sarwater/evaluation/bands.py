@@ -9,6 +9,7 @@ from sarwater.evaluation.bootstrap import CONFIDENCE, resample_weights
 from sarwater.evaluation.chips import Evaluation
 from sarwater.evaluation.counts import DoubleArray, ThresholdCounts
 from sarwater.evaluation.scores import METRICS, scores
+from sarwater.files import read_errors
 from sarwater.types import FloatArray
 
 BANDS = "intervals.npz"
@@ -81,10 +82,14 @@ def read_bands(folder: Path) -> Bands | None:
     """Read the intervals back; None where an evaluation has none.
 
     Raises:
-        ValueError, OSError, KeyError, zipfile.BadZipFile: the file is damaged.
+        DataError: the file is damaged.
     """
     path = folder / BANDS
     if not path.is_file():
         return None
-    with np.load(path, allow_pickle=False) as arrays:
+    with (
+        read_errors(path, "evaluate anew"),
+        path.open("rb") as file,
+        np.load(file, allow_pickle=False) as arrays,
+    ):
         return Bands(tuple(map(str, arrays["groups"])), arrays["bounds"])

@@ -12,8 +12,6 @@ intervals.npz    bootstrap intervals at the thresholds .01 ... .99, of all chips
 import csv
 import io
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -25,7 +23,7 @@ from sarwater.errors import DataError
 from sarwater.evaluation.chips import ChipPixels, Evaluation, MissingRadar, ModelIdentity
 from sarwater.evaluation.counts import ThresholdCounts
 from sarwater.evaluation.summary import chip_rows
-from sarwater.files import write_json, write_text
+from sarwater.files import read_errors, write_json, write_text
 
 SUMMARY = "evaluation.json"
 COUNTS = "counts.npz"
@@ -62,28 +60,20 @@ def read_evaluation(folder: str | Path) -> Evaluation:
             f"{folder} holds no evaluation (no {COUNTS}); give the --out folder of "
             "`sarwater evaluate`"
         )
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            header = json.loads(arrays["evaluation"].tobytes())
-            counts = ThresholdCounts(
-                arrays["positives"],
-                arrays["negatives"],
-                arrays["positive_sums"],
-                arrays["negative_sums"],
-            )
-            _check_arrays(counts, arrays["confusion"])
-            return _evaluation(header, counts, arrays["confusion"])
-    # KeyError, TypeError, EOFError, ValueError: whatever else is in the file.
-    except (
-        OSError,
-        EOFError,
-        KeyError,
-        TypeError,
-        ValueError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        raise DataError(f"{path} is damaged ({error}); evaluate anew") from error
+    with (
+        read_errors(path, "evaluate anew"),
+        path.open("rb") as file,
+        np.load(file, allow_pickle=False) as arrays,
+    ):
+        header = json.loads(arrays["evaluation"].tobytes())
+        counts = ThresholdCounts(
+            arrays["positives"],
+            arrays["negatives"],
+            arrays["positive_sums"],
+            arrays["negative_sums"],
+        )
+        _check_arrays(counts, arrays["confusion"])
+        return _evaluation(header, counts, arrays["confusion"])
 
 
 def _check_arrays(counts: ThresholdCounts, confusion: Any) -> None:

@@ -1,8 +1,6 @@
 """Opening rasters: one kind of error for all that can go wrong, and what a header says."""
 
 import os
-import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from sarwater.errors import OutputError, RasterError
+from sarwater.quiet import quiet
 from sarwater.raster.grids import lonlat_bounds
 from sarwater.types import Grid
 
@@ -105,38 +104,10 @@ def _has_alpha(dataset: Any) -> bool:
     return bool(is_alpha and dataset.count > 1 and not dataset.descriptions[-1])
 
 
-class _Quiet:
-    """Silences rasterio's word on missing georeference; the filters of Python are shared by all
-    threads, so the first that enters sets them and the last that leaves puts them back.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._saved = warnings.catch_warnings()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._inside == 0:
-                self._saved = warnings.catch_warnings()
-                self._saved.__enter__()
-                warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            self._inside += 1
-
-    def __exit__(self, *exception: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if self._inside == 0:
-                self._saved.__exit__(None, None, None)
-
-
-_quiet = _Quiet()
-
-
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Turn what rasterio raises into a ``RasterError`` that names the file."""
-    with _quiet:
+    with quiet(category=NotGeoreferencedWarning):
         try:
             yield
         except (RasterioError, CPLE_BaseError) as error:
@@ -153,7 +124,7 @@ def reading(path: Path) -> Iterator[None]:
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn what rasterio raises into an ``OutputError`` that names the file."""
-    with _quiet:
+    with quiet(category=NotGeoreferencedWarning):
         try:
             yield
         except (RasterioError, CPLE_BaseError) as error:

@@ -1,13 +1,12 @@
 """The page of an evaluation: scores at any threshold, calibration, domains, and every chip."""
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sarwater.errors import DataError
-from sarwater.evaluation.bands import BANDS, INDICES, Bands, read_bands
+from sarwater.evaluation.bands import INDICES, Bands, read_bands
 from sarwater.evaluation.chips import Evaluation
 from sarwater.evaluation.counts import threshold_index
 from sarwater.evaluation.files import read_evaluation
@@ -209,10 +208,7 @@ def _domains(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 def _bands(folder: Path) -> dict[str, Any] | None:
     """Return the intervals along the threshold, for all chips and for each domain in turn."""
-    try:
-        found = read_bands(folder)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"{folder / BANDS} is damaged ({error}); evaluate anew") from error
+    found = read_bands(folder)
     if found is None or not np.isfinite(found.bounds).any():
         return None
     return {

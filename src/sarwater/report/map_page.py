@@ -10,6 +10,11 @@ from sarwater.report.gallery import STEPS, Gallery
 from sarwater.report.map_polygons import read_polygons
 from sarwater.report.section import BlobStore, Section, three
 
+_NO_PICTURES = (
+    "The map has no pictures for a report: map the scene with `sarwater map`, or from Python with "
+    "draw=draw_map."
+)
+
 
 def map_section(path: Path, result: Any, store: BlobStore) -> Section:
     """Return the section of a scene's ``_summary.json`` and what lies beside it."""
@@ -25,7 +30,7 @@ def map_section(path: Path, result: Any, store: BlobStore) -> Section:
         facts=_facts(result),
         remarks=[
             *result.get("notes", []),
-            *([] if picture else ["The map has no pictures for a report; map the scene anew."]),
+            *([] if picture else [_NO_PICTURES]),
         ],
         data={
             "details": [(key.replace("_", " "), _fact(value)) for key, value in _flat(result)],

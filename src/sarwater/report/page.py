@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from sarwater import __version__
 from sarwater.errors import DataError
-from sarwater.files import write_text
+from sarwater.files import read_errors, write_text
 from sarwater.report.adaptation_page import adaptation_section
 from sarwater.report.comparison_page import comparison_section
 from sarwater.report.data_page import data_section
@@ -166,12 +166,5 @@ def _sections(folder: Path, store: BlobStore) -> list[Section]:
 
 
 def _read(path: Path, reader: Reader, store: BlobStore) -> Section:
-    try:
+    with read_errors(path, "make it anew"):
         return reader(path, json.loads(path.read_text(encoding="utf-8")), store)
-    # Whatever is in the file: ValueError is also that of JSON and of UTF-8.
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        if isinstance(error, DataError):  # it says itself what is wrong with which file
-            raise
-        raise DataError(
-            f"{path} cannot be read as a result ({type(error).__name__}: {error}); make it anew"
-        ) from error

@@ -76,8 +76,6 @@ class Run:
         self.folder = folder
         chosen = settings.run
         self.fabric = launched_fabric(chosen)
-        if chosen.threads is not None:
-            torch.set_num_threads(chosen.threads)
         self._loggers = Loggers(settings, folder.path)
         self.data = prepare(settings, manifest).with_statistics(statistics)
         self.steps = steps_per_epoch(
