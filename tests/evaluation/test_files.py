@@ -14,6 +14,7 @@ from sarwater.evaluation.files import (
     read_evaluation,
     write_evaluation,
 )
+from sarwater.evaluation.scores import average_precision
 from sarwater.evaluation.summary import chip_rows, summarize
 from sarwater.types import AnyArray
 from tests.evaluation_cases import random_evaluation
@@ -27,12 +28,26 @@ def written(folder: Path) -> None:
 def test_counts_are_read_back_exactly(tmp_path: Path) -> None:
     written(tmp_path)
     one, two = random_evaluation(), read_evaluation(tmp_path)
-    for name in ("positives", "negatives", "positive_sums", "negative_sums"):
+    for name in vars(one.counts):
         assert np.array_equal(getattr(one.counts, name), getattr(two.counts, name))
         assert getattr(one.counts, name).dtype == getattr(two.counts, name).dtype
     assert np.array_equal(one.confusion, two.confusion)
     assert (one.model, one.chips, one.missing_radar) == (two.model, two.chips, two.missing_radar)
     assert summarize(one, resamples=20) == summarize(two, resamples=20)
+
+
+def test_a_folder_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    """It has no finer bins, and the average precision that the grid gives."""
+    written(tmp_path)
+    with np.load(tmp_path / "counts.npz") as arrays:
+        old = {name: arrays[name] for name in arrays.files if "ranks" not in name}
+    np.savez_compressed(tmp_path / "counts.npz", **old)
+    counts = read_evaluation(tmp_path).counts
+    np.testing.assert_array_equal(counts.tp, random_evaluation().counts.tp)
+    pooled = counts.pooled()
+    assert float(average_precision(pooled.positive_ranks, pooled.negative_ranks)) == pytest.approx(
+        float(average_precision(pooled.positives, pooled.negatives)), abs=1e-12
+    )
 
 
 def test_a_folder_for_people_and_programs(tmp_path: Path) -> None:
@@ -96,6 +111,7 @@ def test_csv_cells() -> None:
     [
         ({"positives": np.array(["a"] * 12)}, "something else than numbers"),
         ({"negatives": np.zeros((12, 10))}, "counts of shapes"),
+        ({"positive_ranks": np.zeros((12, 10))}, "counts of shapes"),
         ({"confusion": np.zeros(3)}, "confusion matrices of shape"),
     ],
 )

@@ -22,7 +22,7 @@ from sarwater.evaluation.bootstrap import (
     with_interval,
 )
 from sarwater.evaluation.chips import Evaluation
-from sarwater.evaluation.counts import THRESHOLDS, DoubleArray, threshold_index
+from sarwater.evaluation.counts import THRESHOLDS, DoubleArray, threshold_at, threshold_index
 from sarwater.evaluation.scores import (
     METRICS,
     choose_threshold,
@@ -162,7 +162,7 @@ def _run(
         "average_precision": score("average_precision"),
         "table": threshold_table(found),
         "curve": {
-            "threshold": [i / 1000 for i in range(1, len(THRESHOLDS) + 1)],
+            "threshold": [threshold_at(i) for i in range(len(THRESHOLDS))],
             **{metric: plain_list(getattr(found, metric)) for metric in METRICS},
         },
     }

@@ -15,7 +15,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,10 @@ import numpy as np
 
 from sarwater.errors import DataError
 from sarwater.evaluation.chips import ChipPixels, Evaluation, MissingRadar, ModelIdentity
-from sarwater.evaluation.counts import ThresholdCounts
+from sarwater.evaluation.counts import BINS, RANKS, ThresholdCounts
 from sarwater.evaluation.summary import chip_rows
 from sarwater.files import write_json, write_text
+from sarwater.types import AnyArray
 
 SUMMARY = "evaluation.json"
 COUNTS = "counts.npz"
@@ -41,10 +42,7 @@ def write_evaluation(folder: Path, evaluation: Evaluation, summary: Mapping[str,
     counts = evaluation.counts
     np.savez_compressed(
         folder / COUNTS,
-        positives=counts.positives,
-        negatives=counts.negatives,
-        positive_sums=counts.positive_sums,
-        negative_sums=counts.negative_sums,
+        **vars(counts),
         confusion=evaluation.confusion,
         evaluation=np.frombuffer(json.dumps(_header(evaluation)).encode(), np.uint8),
     )
@@ -65,13 +63,12 @@ def read_evaluation(folder: str | Path) -> Evaluation:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             header = json.loads(arrays["evaluation"].tobytes())
-            counts = ThresholdCounts(
-                arrays["positives"],
-                arrays["negatives"],
-                arrays["positive_sums"],
-                arrays["negative_sums"],
-            )
-            _check_arrays(counts, arrays["confusion"])
+            names = [field.name for field in fields(ThresholdCounts)]
+            if names[-1] not in arrays:  # written before finer bins were counted
+                names = names[:4]
+            histograms = [arrays[name] for name in names]
+            _check_arrays(histograms, arrays["confusion"])
+            counts = ThresholdCounts.from_arrays(*histograms)
             return _evaluation(header, counts, arrays["confusion"])
     # KeyError, TypeError, EOFError, ValueError: whatever else is in the file.
     except (
@@ -86,16 +83,16 @@ def read_evaluation(folder: str | Path) -> Evaluation:
         raise DataError(f"{path} is damaged ({error}); evaluate anew") from error
 
 
-def _check_arrays(counts: ThresholdCounts, confusion: Any) -> None:
+def _check_arrays(histograms: Sequence[AnyArray], confusion: AnyArray) -> None:
     """Raise ValueError unless the arrays are counts of as many chips and bins."""
-    shape = counts.positives.shape
-    arrays = [counts.positives, counts.negatives, counts.positive_sums, counts.negative_sums]
-    if any(array.dtype.kind not in "uif" for array in (*arrays, confusion)):
+    if any(array.dtype.kind not in "uif" for array in (*histograms, confusion)):
         raise ValueError("it holds something else than numbers")
-    if len(shape) != 2 or any(array.shape != shape for array in arrays):
-        raise ValueError(f"counts of shapes {', '.join(str(array.shape) for array in arrays)}")
-    if confusion.ndim != 3 or len(confusion) != shape[0]:
-        raise ValueError(f"confusion matrices of shape {confusion.shape} for {shape[0]} chips")
+    chips = len(histograms[0])
+    bins = [BINS] * 4 + [RANKS] * 2
+    if any(array.shape != (chips, n) for array, n in zip(histograms, bins, strict=False)):
+        raise ValueError(f"counts of shapes {', '.join(str(array.shape) for array in histograms)}")
+    if confusion.ndim != 3 or len(confusion) != chips:
+        raise ValueError(f"confusion matrices of shape {confusion.shape} for {chips} chips")
 
 
 def format_table(rows: Sequence[Mapping[str, float | None]]) -> str:

@@ -5,6 +5,7 @@ called water) is nan in arrays and None in plain data, never 0 or 1.
 """
 
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sarwater.errors import DataError, nearest
-from sarwater.evaluation.counts import BINS, THRESHOLDS, DoubleArray, IntArray, ThresholdCounts
+from sarwater.errors import DataError, SarwaterWarning, nearest
+from sarwater.evaluation.counts import (
+    BINS,
+    THRESHOLDS,
+    DoubleArray,
+    IntArray,
+    ThresholdCounts,
+    threshold_at,
+    threshold_index,
+)
 from sarwater.types import BoolArray
 
 METRICS = ("precision", "recall", "f1", "iou")
@@ -71,11 +80,12 @@ def ratio(numerator: DoubleArray, denominator: DoubleArray) -> DoubleArray:
 def average_precision(positives: ArrayLike, negatives: ArrayLike) -> DoubleArray:
     """Return the average precision, sum of (R_n - R_(n-1)) P_n from the highest bin to the lowest.
 
-    The step integral of precision over recall, as scikit-learn's on scores rounded down to the
-    grid of thresholds (the lowest bin, where all is called water, included).
+    The step integral of precision over recall, as scikit-learn's on scores rounded down to their
+    bins (the lowest bin, where all is called water, included).
 
     Args:
-        positives: water pixels by bin [..., 1000], whole numbers or weighted sums.
+        positives: water pixels by bin [..., n], whole numbers or weighted sums, such as
+            ``ThresholdCounts.positive_ranks``.
         negatives: land pixels by bin.
 
     Returns:
@@ -188,12 +198,29 @@ def choose_threshold(counts: ThresholdCounts, criterion: str = "f1") -> tuple[fl
             )
     goal = np.where(allowed & ~np.isnan(goal), goal, -np.inf)
     index = _middle_of_plateau(goal == goal.max())
-    return (index + 1) / 1000, f"{text} ({_reached(found, index)})"
+    return threshold_at(index), f"{text} ({_reached(found, index)})"
+
+
+def warn_of_end(threshold: float, what: str) -> None:
+    """Warn where a threshold that was chosen is the first or the last that there is.
+
+    Args:
+        threshold: which.
+        what: it is, for the message.
+    """
+    if threshold_index(threshold) in (0, len(THRESHOLDS) - 1):
+        warnings.warn(
+            f"{what} is {threshold:g}, at the end of the thresholds that are tried (0.001 ... "
+            "0.999): a better one may lie beyond, where the network is sure of nearly all pixels; "
+            "train with another loss, or longer",
+            SarwaterWarning,
+            3,
+        )
 
 
 def threshold_table(found: Scores) -> list[dict[str, Any]]:
     """Return the rows .1 ... .8 of a curve [999] as plain data, None where undefined."""
-    return [{"threshold": t, **at_index(found, round(t * 1000) - 1)} for t in TABLE_THRESHOLDS]
+    return [{"threshold": t, **at_index(found, threshold_index(t))} for t in TABLE_THRESHOLDS]
 
 
 def at_index(found: Scores, index: int) -> dict[str, float | None]:

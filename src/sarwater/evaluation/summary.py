@@ -14,7 +14,13 @@ from sarwater.evaluation.bootstrap import (
     with_interval,
 )
 from sarwater.evaluation.chips import ChipPixels, Evaluation
-from sarwater.evaluation.counts import THRESHOLDS, DoubleArray, ThresholdCounts, threshold_index
+from sarwater.evaluation.counts import (
+    THRESHOLDS,
+    DoubleArray,
+    ThresholdCounts,
+    threshold_at,
+    threshold_index,
+)
 from sarwater.evaluation.scores import (
     METRICS,
     Scores,
@@ -58,7 +64,7 @@ def summarize(evaluation: Evaluation, *, resamples: int = 1000, seed: int = 0) -
     found = curve(pooled)
     weights = _weights(len(evaluation.chips), resamples, (seed,))
     precision = with_interval(
-        average_precision(pooled.positives, pooled.negatives),
+        average_precision(pooled.positive_ranks, pooled.negative_ranks),
         None if weights is None else average_precision_samples(evaluation.counts, weights),
     )
     return {
@@ -89,7 +95,7 @@ def summarize(evaluation: Evaluation, *, resamples: int = 1000, seed: int = 0) -
         "table": threshold_table(found),
         "classes": _classes(evaluation),
         "curve": {
-            "threshold": [i / 1000 for i in range(1, len(THRESHOLDS) + 1)],
+            "threshold": [threshold_at(i) for i in range(len(THRESHOLDS))],
             **{name: plain_list(getattr(found, name)) for name in METRICS},
         },
     }

@@ -9,7 +9,7 @@ import numpy as np
 from sarwater.errors import DataError
 from sarwater.evaluation.bands import BANDS, INDICES, Bands, read_bands
 from sarwater.evaluation.chips import Evaluation
-from sarwater.evaluation.counts import threshold_index
+from sarwater.evaluation.counts import threshold_at, threshold_index
 from sarwater.evaluation.files import read_evaluation
 from sarwater.evaluation.scores import METRICS, plain
 from sarwater.evaluation.summary import chip_scores, counts_at
@@ -216,7 +216,7 @@ def _bands(folder: Path) -> dict[str, Any] | None:
     if found is None or not np.isfinite(found.bounds).any():
         return None
     return {
-        "thresholds": [(index + 1) / 1000 for index in INDICES.tolist()],
+        "thresholds": [threshold_at(index) for index in INDICES.tolist()],
         "groups": [
             {name: _pairs(found, group, place) for place, name in enumerate(METRICS)}
             for group in range(len(found.groups))
