@@ -91,7 +91,14 @@ def test_evaluate_and_compare(
     options = ["--out", str(again), "--threshold", "0.55", *common, "--json"]
     assert main(["evaluate", str(model), str(data), *options]) == 0
     summary = json.loads(capsys.readouterr().out)
-    assert summary["operating_points"]["chosen"]["threshold"] == 0.55
+    points = summary["operating_points"]
+    titles = {name: (one["title"], one["threshold"]) for name, one in points.items()}
+    assert titles["chosen"] == ("given threshold", 0.55)
+    assert titles["model"] == ("model's threshold", 0.4)
+    whole = json.loads((out / "evaluation.json").read_text())["operating_points"]
+    assert whole["chosen"]["title"] == "model's threshold"
+    assert points["model"]["pooled"] == whole["chosen"]["pooled"]
+    assert "model" not in whole
     assert summary["model"]["threshold"] == 0.4
     assert "curve" not in summary
 

@@ -93,6 +93,10 @@ def test_the_text_says_scores_at_both_thresholds_and_what_counts() -> None:
     text = format_result(summary)
     assert "model's threshold           0.400" in format_points(summary)
     assert "at .5                       0.500" in text
+    old = json.loads(json.dumps(summary))
+    for point in old["operating_points"].values():
+        del point["title"]  # of an earlier version
+    assert format_points(old) == format_points(summary)
     assert "best here (optimistic)" in text
     assert "counted: labelled pixels where every band" in text
     assert "  elbe: F1 0." in text

@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> Result:
     summary = evaluate_to_folder(
         baseline,
         manifest,
-        ModelIdentity(name, "", manifest.classes, 0.5, criterion),
+        ModelIdentity(name, "", manifest.classes, 0.5, criterion, is_probability=False),
         args.out,
         **evaluation_arguments(args),
     )

@@ -67,6 +67,8 @@ class ModelIdentity:
     threshold: float
     criterion: str
     """How the threshold was chosen, and on what."""
+    is_probability: bool = True
+    """Whether it gives probabilities; the scores of a threshold on backscatter only rank pixels."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +132,9 @@ class _Measured:
     counts: ThresholdCounts
     confusion: IntArray
 
+
+GIVEN = "given with --threshold"
+"""The criterion of a threshold that is not the model's own."""
 
 _BLIND = "no labelled pixel has data"
 
@@ -195,7 +200,7 @@ def evaluate(
         missing_radar=missing_radar,
         groups=groups,
         threshold=used,
-        criterion=model.criterion if threshold is None else "given with --threshold",
+        criterion=model.criterion if threshold is None else GIVEN,
         chips=tuple(measured.pixels for measured in kept),
         counts=ThresholdCounts.stack(measured.counts for measured in kept),
         confusion=np.stack([measured.confusion for measured in kept]),

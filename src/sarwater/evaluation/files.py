@@ -24,7 +24,7 @@ import numpy as np
 from sarwater.errors import DataError
 from sarwater.evaluation.chips import ChipPixels, Evaluation, MissingRadar, ModelIdentity
 from sarwater.evaluation.counts import BINS, RANKS, ThresholdCounts
-from sarwater.evaluation.summary import chip_rows
+from sarwater.evaluation.summary import chip_rows, point_title
 from sarwater.files import write_json, write_text
 from sarwater.types import AnyArray
 
@@ -113,15 +113,14 @@ def format_table(rows: Sequence[Mapping[str, float | None]]) -> str:
 
 
 def format_points(summary: Mapping[str, Any]) -> str:
-    """Set the scores at the model's threshold, at .5 and at the best as text."""
-    titles = {"chosen": "model's threshold", "half": "at .5", "best": "best here (optimistic)"}
+    """Set the scores at the threshold in use, at .5 and at the best as text."""
     lines = [f"{'':24}threshold  precision  recall  F1 [95 % interval]       IoU"]
     for name, point in summary["operating_points"].items():
         pooled = point["pooled"]
         bounds = pooled["f1"]["interval"]
         within = f" [{bounds[0]:.3f}, {bounds[1]:.3f}]" if bounds else ""
         lines.append(
-            f"{titles[name]:24}{point['threshold']:9.3f}  "
+            f"{point_title(name, point):24}{point['threshold']:9.3f}  "
             f"{three_digits(pooled['precision']['value']):>9}  "
             f"{three_digits(pooled['recall']['value']):>6}  "
             f"{three_digits(pooled['f1']['value']) + within:<23}"

@@ -1,5 +1,6 @@
 """From the counts of an evaluation to its scores, as plain data ready for JSON."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from sarwater.evaluation.bootstrap import (
     resample_weights,
     with_interval,
 )
-from sarwater.evaluation.chips import ChipPixels, Evaluation
+from sarwater.evaluation.chips import GIVEN, ChipPixels, Evaluation
 from sarwater.evaluation.counts import (
     THRESHOLDS,
     DoubleArray,
@@ -47,6 +48,13 @@ RULES = {
 }
 """How numbers in a summary are meant."""
 
+POINT_TITLES = {
+    "chosen": "model's threshold",
+    "half": "at .5",
+    "best": "best here (optimistic)",
+}
+"""What operating points are called where nothing else is said."""
+
 
 def summarize(evaluation: Evaluation, *, resamples: int = 1000, seed: int = 0) -> dict[str, Any]:
     """Compute all scores of an evaluation.
@@ -57,8 +65,9 @@ def summarize(evaluation: Evaluation, *, resamples: int = 1000, seed: int = 0) -
         seed: of the bootstrap.
 
     Returns:
-        Plain data: what was evaluated, by which rules, scores at the model's threshold, at .5 and
-        at the best one of this very split, the table .1 ... .8, the curve, calibration.
+        Plain data: what was evaluated, by which rules, scores at the threshold in use, at the
+        model's own where another was given, at .5 and at the best one of this very split, the
+        table .1 ... .8, the curve, calibration (None where the model gives no probabilities).
     """
     pooled = evaluation.counts.pooled()
     found = curve(pooled)
@@ -76,6 +85,7 @@ def summarize(evaluation: Evaluation, *, resamples: int = 1000, seed: int = 0) -
             "classes": list(evaluation.model.classes),
             "threshold": evaluation.model.threshold,
             "threshold_criterion": evaluation.model.criterion,
+            "gives": "probabilities" if evaluation.model.is_probability else "scores",
         },
         "data": _data(evaluation),
         "rules": {
@@ -87,11 +97,11 @@ def summarize(evaluation: Evaluation, *, resamples: int = 1000, seed: int = 0) -
         "bootstrap": {"resamples": resamples, "seed": seed, "confidence": CONFIDENCE},
         "pixels": _pixels(evaluation, pooled),
         "operating_points": {
-            name: operating_point(evaluation, threshold, text, resamples, seed)
-            for name, (threshold, text) in _thresholds(evaluation, pooled).items()
+            name: {"title": title, **operating_point(evaluation, threshold, text, resamples, seed)}
+            for name, (title, threshold, text) in _thresholds(evaluation, pooled).items()
         },
         "average_precision": precision,
-        "calibration": _calibration(pooled),
+        "calibration": _calibration(pooled) if evaluation.model.is_probability else None,
         "table": threshold_table(found),
         "classes": _classes(evaluation),
         "curve": {
@@ -99,6 +109,11 @@ def summarize(evaluation: Evaluation, *, resamples: int = 1000, seed: int = 0) -
             **{name: plain_list(getattr(found, name)) for name in METRICS},
         },
     }
+
+
+def point_title(name: str, point: Mapping[str, Any]) -> str:
+    """Return what an operating point is called; those of earlier versions do not say it."""
+    return str(point["title"] if "title" in point else POINT_TITLES[name])
 
 
 def operating_point(
@@ -194,14 +209,21 @@ def _weights(chips: int, resamples: int, seed: tuple[int, ...]) -> DoubleArray |
     return resample_weights(chips, resamples, seed) if resamples and chips > 1 else None
 
 
-def _thresholds(evaluation: Evaluation, pooled: ThresholdCounts) -> dict[str, tuple[float, str]]:
-    points = {
-        "chosen": (evaluation.threshold, evaluation.criterion),
-        "half": (0.5, "fixed at .5"),
-    }
+def _thresholds(
+    evaluation: Evaluation, pooled: ThresholdCounts
+) -> dict[str, tuple[str, float, str]]:
+    """Return title, threshold and criterion of each operating point."""
+    model = evaluation.model
+    title = POINT_TITLES["chosen"] if model.is_probability else "method's threshold"
+    own = title, model.threshold, model.criterion
+    points = {"chosen": own}
+    if evaluation.criterion == GIVEN:
+        points = {"chosen": ("given threshold", evaluation.threshold, GIVEN), "model": own}
+    points["half"] = POINT_TITLES["half"], 0.5, "fixed at .5"
     if pooled.water:
         best, text = choose_threshold(pooled, "f1")
-        points["best"] = (best, f"optimistic: {text}, chosen on the very pixels it is scored on")
+        text = f"optimistic: {text}, chosen on the very pixels it is scored on"
+        points["best"] = POINT_TITLES["best"], best, text
     return points
 
 

@@ -13,13 +13,16 @@ sarwater.evaluationCharts = (view) => {
     sarwater.precisionRecallChart(view),
   );
   sarwater.charts.add(part("scores"), "Scores over the threshold", () => sarwater.scoresChart(view));
-  sarwater.charts.add(part("calibration"), "Observed share of water over predicted probability", () =>
-    sarwater.calibrationChart(data.calibration),
-  );
-  sarwater.charts.addTable(part("calibration"));
-  const { expected_error: error, brier } = data.calibration;
-  part("calibrationnote").textContent =
-    `expected calibration error ${sarwater.digits(error, 4)}, Brier ${sarwater.digits(brier, 4)}; the marker's size is the share of pixels`;
+  // A threshold on backscatter gives no probabilities.
+  if (data.calibration) {
+    sarwater.charts.add(part("calibration"), "Observed share of water over predicted probability", () =>
+      sarwater.calibrationChart(data.calibration),
+    );
+    sarwater.charts.addTable(part("calibration"));
+    const { expected_error: error, brier } = data.calibration;
+    part("calibrationnote").textContent =
+      `expected calibration error ${sarwater.digits(error, 4)}, Brier ${sarwater.digits(brier, 4)}; the marker's size is the share of pixels`;
+  }
   sarwater.spreadChart(view);
   sarwater.domainBars(view);
   threshold.listen((k) => {
