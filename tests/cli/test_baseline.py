@@ -69,7 +69,22 @@ def test_a_threshold_is_tuned_on_other_chips(
     out = str(tmp_path / "out")
     tune = ["--tune", table, "--tune-split", "train"]
     assert main(["baseline", "threshold", table, *tune, "--split", "val", "--out", out]) == 0
-    assert "best F1 on data.csv: -1" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "best F1 on data.csv, split 'train': -1" in printed.out
+    assert printed.err == ""
+
+
+def test_a_threshold_tuned_on_the_chips_that_are_scored_is_warned_of(
+    table: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "out")
+    chips = len(read_manifest(table).select(split="val", labelled=True))
+    tune = ["--tune", table, "--split", "val", "--bootstrap", "0", "--panels", "0"]
+    assert main(["baseline", "threshold", table, *tune, "--out", out]) == 0
+    printed = capsys.readouterr()
+    assert f"tuned on {chips} of the {chips} chips that are scored" in printed.err
+    assert printed.err.count("\n") == 1
+    assert "best F1 on data.csv: -1" in printed.out
 
 
 def test_baselines_are_compared_like_models(table: str, tmp_path: Path) -> None:
