@@ -106,7 +106,9 @@ def test_undefined_scores_are_nan() -> None:
     found = scores([0, 0, 0], [0, 5, 0], [0, 0, 4])
     assert np.isnan(found.precision).tolist() == [True, False, True]
     assert np.isnan(found.recall).tolist() == [True, True, False]
-    assert np.isnan(found.f1).tolist() == [True, False, False]
+    assert np.isnan(found.f1).tolist() == [True, True, False]
+    assert np.isnan(found.iou).tolist() == [True, True, False]
+    assert found.precision[1] == found.f1[2] == found.iou[2] == 0
     assert np.isnan(average_precision(np.zeros(1000), np.ones(1000)))
 
 

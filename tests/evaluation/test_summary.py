@@ -4,7 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sarwater.evaluation.chips import MissingRadar
+from sarwater.evaluation.bands import score_bands
+from sarwater.evaluation.chips import Evaluation, MissingRadar
+from sarwater.evaluation.files import format_result
 from sarwater.evaluation.scores import METRICS
 from sarwater.evaluation.summary import chip_rows, summarize
 from tests.evaluation_cases import random_evaluation
@@ -84,6 +86,31 @@ def test_only_dry_chips() -> None:
     assert summary["operating_points"]["half"]["pooled"]["recall"]["value"] is None
     assert summary["operating_points"]["half"]["false_alarms"]["chips_without_water"] == 3
     assert summary["average_precision"]["value"] is None
+
+
+def dry_domain() -> Evaluation:
+    """The first half of the chips, domain elbe, has no water, and false alarms at .4."""
+    return random_evaluation(1, dry=6)
+
+
+def test_a_dry_domain_has_false_alarms_in_place_of_an_f1() -> None:
+    evaluation = dry_domain()
+    summary = summarize(evaluation, resamples=30)
+    point = summary["operating_points"]["chosen"]
+    dry, wet = point["domains"]["elbe"], point["domains"]["rhine"]
+    assert dry["fp"] > 0
+    for metric in ("f1", "iou", "recall"):
+        assert dry[metric] == {"value": None, "interval": None}
+        assert wet[metric]["value"] > 0
+    assert dry["precision"]["value"] == 0
+    assert dry["false_alarms"]["pixels"] == dry["fp"] == point["false_alarms"]["pixels"]
+    assert wet["false_alarms"]["chips_without_water"] == 0
+    text = format_result(summary)
+    assert f"  elbe: 6 chips without water: {dry['fp']:,} pixels of false alarms" in text
+    assert "  rhine: F1 0." in text
+    bands = score_bands(evaluation, resamples=30)
+    group = bands.bounds[bands.groups.index("elbe")]
+    assert np.isnan(group[[METRICS.index(name) for name in ("recall", "f1", "iou")]]).all()
 
 
 def test_rows_of_chips() -> None:

@@ -40,6 +40,14 @@ def test_the_thresholds_in_use_are_marked() -> None:
     assert [[pooled["recall"]["value"], pooled["precision"]["value"]]] in marked
 
 
+def test_a_dry_domain_has_false_alarms_in_place_of_a_bar() -> None:
+    summary = summarize(random_evaluation(1, dry=6), resamples=20)
+    pixels = summary["operating_points"]["chosen"]["domains"]["elbe"]["fp"]
+    texts = [text.get_text() for text in domains_chart(summary).axes[0].texts]
+    assert f"no water: {pixels:,} px of false alarms" in texts
+    assert texts.count("undefined") == 2
+
+
 def test_a_given_threshold_is_told_from_the_models() -> None:
     evaluation = replace(random_evaluation(), threshold=0.3, criterion=GIVEN)
     for chart in (precision_recall_chart, threshold_chart):

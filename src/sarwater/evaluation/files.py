@@ -148,8 +148,7 @@ def format_result(summary: Mapping[str, Any]) -> str:
     lines += ["", format_table(summary["table"]), "", format_points(summary)]
     lines.append(f"\nthreshold {chosen['threshold']:g}: {chosen['criterion']}")
     if len(chosen["domains"]) > 1:
-        for name, scores in chosen["domains"].items():
-            lines.append(f"  {name}: F1 {_bounded(scores['f1'])}, IoU {_bounded(scores['iou'])}")
+        lines += [f"  {name}: {_domain(found)}" for name, found in chosen["domains"].items()]
     mean = chosen["per_chip"]
     lines.append(
         f"mean over {mean['chips']} chips with water: F1 {_bounded(mean['f1'])}, "
@@ -158,6 +157,12 @@ def format_result(summary: Mapping[str, Any]) -> str:
     lines.append(f"average precision {_bounded(summary['average_precision'])}")
     lines.append(_false_alarms(chosen["false_alarms"]))
     return "\n".join(lines)
+
+
+def _domain(found: Mapping[str, Any]) -> str:
+    if not found["water"]:
+        return _false_alarms(found["false_alarms"])
+    return f"F1 {_bounded(found['f1'])}, IoU {_bounded(found['iou'])}"
 
 
 def _false_alarms(found: Mapping[str, Any]) -> str:

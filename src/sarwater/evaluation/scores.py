@@ -1,7 +1,7 @@
 """Scores from counts: precision, recall, F1, IoU, average precision, calibration; thresholds.
 
-Water is the positive class. What is undefined (recall without water, precision where nothing is
-called water) is nan in arrays and None in plain data, never 0 or 1.
+Water is the positive class. What is undefined (recall, F1 and IoU without water, precision where
+nothing is called water) is nan in arrays and None in plain data, never 0 or 1.
 """
 
 import re
@@ -44,9 +44,9 @@ class Scores:
     recall: DoubleArray
     """TP / (TP + FN): share of the water that is found."""
     f1: DoubleArray
-    """2 TP / (2 TP + FP + FN): harmonic mean of the two."""
+    """2 TP / (2 TP + FP + FN): harmonic mean of the two; undefined where TP + FN = 0."""
     iou: DoubleArray
-    """TP / (TP + FP + FN): intersection over union of the water."""
+    """TP / (TP + FP + FN): intersection over union of the water; undefined where TP + FN = 0."""
 
 
 def scores(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike) -> Scores:
@@ -57,11 +57,12 @@ def scores(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike) -> Scores:
     (0.75, 0.6, 0.5)
     """
     hit, false, missed = (np.asarray(x, np.float64) for x in (tp, fp, fn))
+    water = hit + missed
     return Scores(
         ratio(hit, hit + false),
-        ratio(hit, hit + missed),
-        ratio(2 * hit, 2 * hit + false + missed),
-        ratio(hit, hit + false + missed),
+        ratio(hit, water),
+        ratio(2 * hit, np.where(water > 0, hit + false + water, 0)),
+        ratio(hit, np.where(water > 0, false + water, 0)),
     )
 
 

@@ -1,6 +1,6 @@
 """From the counts of an evaluation to its scores, as plain data ready for JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,8 @@ RULES = {
     "in a chip leaves that chip out; chips without water have a false-alarm area instead",
     "intervals": f"{CONFIDENCE:.0%} percentile bootstrap, chips drawn with replacement, within "
     "each domain for a domain's scores; null for fewer than two chips",
-    "undefined": "null: division of nothing by nothing",
+    "undefined": "null: recall, F1 and IoU where there is no water (resamples without any are left "
+    "out of intervals), precision where nothing is called water",
 }
 """How numbers in a summary are meant."""
 
@@ -149,6 +150,11 @@ def operating_point(
                     _weights(int((names == domain).sum()), resamples, (seed, number)),
                     index,
                 ),
+                "false_alarms": _false_alarms(
+                    [chip for chip in evaluation.chips if chip.domain == domain],
+                    counts[names == domain],
+                    index,
+                ),
             }
             for number, domain in enumerate(domains, 1)
         },
@@ -236,11 +242,11 @@ def _pooled(counts: ThresholdCounts, weights: DoubleArray | None, index: int) ->
 
 
 def _false_alarms(
-    chips: tuple[ChipPixels, ...], counts: ThresholdCounts, index: int
+    chips: Sequence[ChipPixels], counts: ThresholdCounts, index: int
 ) -> dict[str, Any]:
     dry = np.flatnonzero(counts.water == 0)
     _, fp, _, tn = counts_at(counts[dry], index)
-    areas = [chips[i].pixel_area for i in dry]
+    areas = [chips[i].pixel_area for i in dry.tolist()]
     known = [n * area for n, area in zip(fp, areas, strict=True) if area is not None]
     pixels = int(fp.sum())
     return {

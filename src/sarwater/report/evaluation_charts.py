@@ -148,9 +148,10 @@ def domains_chart(summary: Mapping[str, Any]) -> Figure:
         axes.barh(
             places, [v or 0 for v in values], height * 0.9, color=color, label=SCORE_NAMES[name]
         )
-        for place, value, bound in zip(places, values, bounds, strict=True):
+        for place, group, value, bound in zip(places, groups.values(), values, bounds, strict=True):
             if value is None:
-                axes.text(0.01, place, "undefined", fontsize=6.5, va="center", color=_INK)
+                text = _undefined(name, group)
+                axes.text(0.01, place, text, fontsize=6.5, va="center", color=_INK)
             elif bound is not None:
                 axes.plot(bound, [place, place], color=_INK, lw=1.1, solid_capstyle="butt")
     axes.set_yticks(range(len(groups)), [_domain(name, g) for name, g in groups.items()])
@@ -225,6 +226,13 @@ def _what(summary: Mapping[str, Any]) -> str:
     split = f", split {data['split']}" if data["split"] else ""
     chips = data["chips"]
     return f"{summary['model']['name']} on {data['manifest']}{split}, {chips} chips"
+
+
+def _undefined(name: str, group: Mapping[str, Any]) -> str:
+    """Return what stands in place of a bar: false alarms in place of the F1 of a dry domain."""
+    if name == "f1" and group["tp"] + group["fn"] == 0:
+        return f"no water: {group['fp']:,} px of false alarms"
+    return "undefined"
 
 
 def _domain(name: str, group: Mapping[str, Any]) -> str:

@@ -66,7 +66,7 @@ sarwater.unitAxis = (title) => ({ title: { text: title }, range: [0, 1.01], dtic
 sarwater.precisionRecallChart = ({ data, curve, threshold }) => {
   const { lines, annotations } = sarwater.equalScoreLines();
   const at = (t) => Math.round(t * 1000) - 1;
-  const symbols = { chosen: "circle", half: "square", best: "triangle-up" };
+  const symbols = { chosen: "circle", model: "diamond", half: "square", best: "triangle-up" };
   const marks = data.points.map((one) => ({
     x: [curve.recall[at(one.threshold)]],
     y: [curve.precision[at(one.threshold)]],
@@ -218,8 +218,9 @@ sarwater.domainBars = ({ part, data, counts, threshold }) => {
         whisker.hidden = !isBounded;
         whisker.style.setProperty("--low", low ?? 0);
         whisker.style.setProperty("--high", high ?? 0);
+        const isDry = metric === "f1" && found.tp + found.fn === 0;
         text.replaceChildren(
-          sarwater.digits(scores[metric]),
+          isDry ? `${sarwater.whole(found.fp)} px false` : sarwater.digits(scores[metric]),
           ...(isBounded ? [make("small", {}, ` [${sarwater.digits(low)}, ${sarwater.digits(high)}]`)] : []),
         );
       }
