@@ -99,7 +99,14 @@ def test_the_text_says_scores_at_both_thresholds_and_what_counts() -> None:
     assert format_points(old) == format_points(summary)
     assert "best here (optimistic)" in text
     assert "counted: labelled pixels where every band" in text
-    assert "  elbe: F1 0." in text
+    points = summary["operating_points"]
+    for name in ("elbe", "rhine"):
+        half = points["half"]["domains"][name]
+        (line,) = (one for one in text.splitlines() if one.startswith(f"  {name}: F1 0."))
+        scores = f"F1 {half['f1']['value']:.3f}, IoU {half['iou']['value']:.3f}"
+        assert line.endswith(f"; at .5: {scores}")
+    mean = points["half"]["per_chip"]["f1"]["value"]
+    assert f"; at .5: F1 {mean:.3f}" in text.splitlines()[-3]
     assert "2 chips without water" in text
     dry = format_result(summarize(random_evaluation(chips=2, dry=2), resamples=0))
     assert "best here" not in dry

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from sarwater.datasets.manifest import Manifest
-from sarwater.errors import DataError, OutputExistsError, SarwaterWarning
+from sarwater.errors import DataError, OutputExistsError
 from sarwater.evaluation.files import read_evaluation
 from sarwater.evaluation.summary import summarize
 from sarwater.normalize import BandStatistics
@@ -55,12 +55,6 @@ def test_the_folder(manifest: Manifest, tmp_path: Path) -> None:
     assert pictures["panels"] == ["panels_01.png", "panels_no_water_01.png"]
     assert pictures["panels_limit"] == 4
     assert summarize(read_evaluation(out), resamples=20) == summary
-
-
-def test_a_best_threshold_at_an_end_is_warned_of(manifest: Manifest, tmp_path: Path) -> None:
-    """A network that is nowhere sure enough of water for the first threshold."""
-    with pytest.warns(SarwaterWarning, match=r"best threshold .* is 0\.001, at the end"):
-        evaluate_to_folder(LogitModel(-9), manifest, MODEL, tmp_path / "out", resamples=0, panels=0)
 
 
 def test_the_gallery_has_every_chip_and_can_be_left_out(manifest: Manifest, tmp_path: Path) -> None:

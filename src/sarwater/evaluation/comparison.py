@@ -5,7 +5,6 @@ each resample draws the same chips for both, and the interval is of the differen
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -94,7 +93,6 @@ def align(evaluations: Mapping[str, Evaluation]) -> dict[str, Evaluation]:
     (base_name, base), *others = evaluations.items()
     if not base.counts.water.any():
         raise DataError(f"'{base_name}' has no water in its chips: there is no F1 to compare")
-    ids = [chip.id for chip in base.chips]
     aligned = {base_name: base}
     for name, run in others:
         places = {chip.id: place for place, chip in enumerate(run.chips)}
@@ -105,13 +103,7 @@ def align(evaluations: Mapping[str, Evaluation]) -> dict[str, Evaluation]:
                 + "; ".join(problems)
                 + "; evaluate both on the same manifest, split and rules"
             )
-        order = np.array([places[chip] for chip in ids])
-        aligned[name] = replace(
-            run,
-            chips=tuple(run.chips[place] for place in order),
-            counts=run.counts[order],
-            confusion=run.confusion[order],
-        )
+        aligned[name] = run.in_order_of(base)
     return aligned
 
 

@@ -24,7 +24,7 @@ import numpy as np
 from sarwater.errors import DataError
 from sarwater.evaluation.chips import ChipPixels, Evaluation, MissingRadar, ModelIdentity
 from sarwater.evaluation.counts import BINS, RANKS, ThresholdCounts
-from sarwater.evaluation.summary import chip_rows, point_title
+from sarwater.evaluation.summary import MOVED, chip_rows, point_title
 from sarwater.files import write_json, write_text
 from sarwater.types import AnyArray
 
@@ -132,7 +132,7 @@ def format_points(summary: Mapping[str, Any]) -> str:
 def format_result(summary: Mapping[str, Any]) -> str:
     """Set what a person wants to know first as text: rules, table, scores, domains."""
     data, pixels = summary["data"], summary["pixels"]
-    chosen = summary["operating_points"]["chosen"]
+    chosen, half = (summary["operating_points"][name] for name in ("chosen", "half"))
     lines = [
         f"{data['chips']} chips, {pixels['counted']:,} pixels that count, "
         f"{pixels['water']:,} of them water ({pixels['water'] / pixels['counted']:.1%})",
@@ -147,22 +147,36 @@ def format_result(summary: Mapping[str, Any]) -> str:
         lines.append(f"left out: {', '.join(data['not_counted'])}")
     lines += ["", format_table(summary["table"]), "", format_points(summary)]
     lines.append(f"\nthreshold {chosen['threshold']:g}: {chosen['criterion']}")
+    if summary["rules"].get("threshold", "").endswith(MOVED):
+        lines.append(f"threshold: {summary['rules']['threshold']}")
     if len(chosen["domains"]) > 1:
-        lines += [f"  {name}: {_domain(found)}" for name, found in chosen["domains"].items()]
+        lines += [f"  {name}: {_domain(summary, name)}" for name in chosen["domains"]]
     mean = chosen["per_chip"]
     lines.append(
         f"mean over {mean['chips']} chips with water: F1 {_bounded(mean['f1'])}, "
-        f"IoU {_bounded(mean['iou'])}"
+        f"IoU {_bounded(mean['iou'])}" + _at_half(summary, half["per_chip"])
     )
     lines.append(f"average precision {_bounded(summary['average_precision'])}")
     lines.append(_false_alarms(chosen["false_alarms"]))
     return "\n".join(lines)
 
 
-def _domain(found: Mapping[str, Any]) -> str:
-    if not found["water"]:
-        return _false_alarms(found["false_alarms"])
-    return f"F1 {_bounded(found['f1'])}, IoU {_bounded(found['iou'])}"
+def _domain(summary: Mapping[str, Any], name: str) -> str:
+    points = summary["operating_points"]
+    found, half = (points[point]["domains"][name] for point in ("chosen", "half"))
+    if found["water"]:
+        scores = f"F1 {_bounded(found['f1'])}, IoU {_bounded(found['iou'])}"
+        return scores + _at_half(summary, half)
+    return _false_alarms(found["false_alarms"])
+
+
+def _at_half(summary: Mapping[str, Any], scores: Mapping[str, Any]) -> str:
+    """Set the scores at .5, for the end of a line; nothing where that is the threshold."""
+    points = summary["operating_points"]
+    if points["chosen"]["threshold"] == points["half"]["threshold"]:
+        return ""
+    f1, iou = (three_digits(scores[name]["value"]) for name in ("f1", "iou"))
+    return f"; at .5: F1 {f1}, IoU {iou}"
 
 
 def _false_alarms(found: Mapping[str, Any]) -> str:

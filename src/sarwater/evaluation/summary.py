@@ -57,6 +57,10 @@ POINT_TITLES = {
 """What operating points are called where nothing else is said."""
 
 
+MOVED = "; `sarwater map` lets each scene move this model's threshold, which is not scored here"
+"""Said of a model with ``scene_threshold``."""
+
+
 def summarize(evaluation: Evaluation, *, resamples: int = 1000, seed: int = 0) -> dict[str, Any]:
     """Compute all scores of an evaluation.
 
@@ -93,6 +97,7 @@ def summarize(evaluation: Evaluation, *, resamples: int = 1000, seed: int = 0) -
             "missing_radar": evaluation.missing_radar.value,
             "counted": evaluation.missing_radar.sentence,
             "normalization": evaluation.groups,
+            "threshold": "the same for all chips" + (MOVED if _is_moved(evaluation) else ""),
             **RULES,
         },
         "bootstrap": {"resamples": resamples, "seed": seed, "confidence": CONFIDENCE},
@@ -180,10 +185,14 @@ def counts_at(
 
 
 def chip_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Return a row a chip at the evaluation's threshold, None where a value is undefined."""
-    index = threshold_index(evaluation.threshold)
-    found = chip_scores(evaluation.counts, index)
+    """Return a row a chip, None where a value is undefined.
+
+    Scores are those at the evaluation's threshold, and at .5 in the columns ``*_half``.
+    """
+    index, half = threshold_index(evaluation.threshold), threshold_index(0.5)
+    found, at_half = (chip_scores(evaluation.counts, place) for place in (index, half))
     tp, fp, fn, tn = counts_at(evaluation.counts, index)
+    fp_half = counts_at(evaluation.counts, half)[1]
     rows = []
     for i, chip in enumerate(evaluation.chips):
         is_dry = tp[i] + fn[i] == 0
@@ -205,6 +214,11 @@ def chip_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
                 "counted": chip.counted,
                 "labelled_without_radar": chip.without_radar,
                 "water_without_radar": chip.water_without_radar,
+                **{f"{name}_half": plain(getattr(at_half, name)[i]) for name in METRICS},
+                "false_alarm_px_half": int(fp_half[i]) if is_dry else None,
+                "false_alarm_m2_half": (
+                    float(fp_half[i] * area) if is_dry and area is not None else None
+                ),
             }
         )
     return rows
@@ -213,6 +227,10 @@ def chip_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
 def _weights(chips: int, resamples: int, seed: tuple[int, ...]) -> DoubleArray | None:
     """Return resampling weights, or None where intervals would mean nothing."""
     return resample_weights(chips, resamples, seed) if resamples and chips > 1 else None
+
+
+def _is_moved(evaluation: Evaluation) -> bool:
+    return evaluation.model.scene_threshold and evaluation.criterion != GIVEN
 
 
 def _thresholds(

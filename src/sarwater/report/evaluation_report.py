@@ -8,7 +8,6 @@ from sarwater.datasets.manifest import Manifest
 from sarwater.evaluation.bands import score_bands, write_bands
 from sarwater.evaluation.chips import MissingRadar, ModelIdentity, Observed, Predicts, evaluate
 from sarwater.evaluation.files import write_evaluation
-from sarwater.evaluation.scores import warn_of_end
 from sarwater.evaluation.summary import summarize
 from sarwater.files import atomic_folder
 from sarwater.normalize import Normalizer
@@ -85,9 +84,6 @@ def evaluate_to_folder(
         )
         with step("intervals and pictures", None):
             summary = summarize(evaluation, resamples=resamples, seed=seed)
-            best = summary["operating_points"].get("best")
-            if best:
-                warn_of_end(best["threshold"], "the best threshold of these chips")
             pages = worst.write(aside)
             summary["pictures"] = {
                 "charts": write_charts(summary, aside),
