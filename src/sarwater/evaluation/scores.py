@@ -4,7 +4,6 @@ Water is the positive class. What is undefined (recall, F1 and IoU without water
 nothing is called water) is nan in arrays and None in plain data, never 0 or 1.
 """
 
-import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sarwater.errors import DataError, SarwaterWarning, nearest
+from sarwater.errors import DataError, SarwaterWarning
 from sarwater.evaluation.counts import (
     BINS,
     THRESHOLDS,
@@ -23,6 +22,7 @@ from sarwater.evaluation.counts import (
     threshold_at,
     threshold_index,
 )
+from sarwater.threshold_criteria import parse_criterion
 from sarwater.types import BoolArray
 
 METRICS = ("precision", "recall", "f1", "iou")
@@ -30,9 +30,6 @@ METRICS = ("precision", "recall", "f1", "iou")
 
 TABLE_THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 """Thresholds of the printed table."""
-
-CRITERIA = ("f1", "iou", "balanced", "precision>=P", "recall>=R")
-"""Ways to choose a threshold; P and R stand for numbers within 0 ... 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +163,7 @@ def choose_threshold(counts: ThresholdCounts, criterion: str = "f1") -> tuple[fl
 
     Args:
         counts: counts of a chip, or a stack that is pooled.
-        criterion: one of ``CRITERIA``.
+        criterion: one of ``threshold_criteria.CRITERIA``.
 
     Returns:
         The threshold and a sentence that says how it was chosen.
@@ -175,7 +172,7 @@ def choose_threshold(counts: ThresholdCounts, criterion: str = "f1") -> tuple[fl
         DataError: there is no water, the criterion is unknown, or no threshold satisfies it.
     """
     pooled = counts.pooled()
-    name, bound = _parse_criterion(criterion)
+    name, bound = parse_criterion(criterion)
     if pooled.water == 0:
         raise DataError(
             f"cannot choose a threshold on {int(pooled.land)} pixels of land and none of water: "
@@ -248,19 +245,6 @@ _GOALS: dict[str, _Goal] = {
         "mapped area nearest to the labelled area",
     ),
 }
-
-
-def _parse_criterion(criterion: str) -> tuple[str, float | None]:
-    text = criterion.replace(" ", "").lower()
-    match = re.fullmatch(r"(precision|recall)>=(\d*\.?\d+)", text)
-    if match and float(match[2]) <= 1:
-        return match[1], float(match[2])
-    if text not in _GOALS:
-        raise DataError(
-            f"unknown criterion '{criterion}' for a threshold{nearest(text, list(_GOALS))}; "
-            f"expected one of {', '.join(CRITERIA)}, with P and R within 0 ... 1"
-        )
-    return text, None
 
 
 def _middle_of_plateau(best: BoolArray) -> int:
