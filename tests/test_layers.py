@@ -20,6 +20,7 @@ ORDER = (
     "files",
     "tables",
     "termination",
+    "threshold_criteria",
     "ranks",
     "quiet",
     "machine",

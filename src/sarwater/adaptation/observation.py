@@ -15,7 +15,7 @@ from sarwater.adaptation.separation import (
     separation_cost,
     two_classes,
 )
-from sarwater.evaluation.counts import BINS, THRESHOLDS
+from sarwater.evaluation.counts import BINS, THRESHOLDS, threshold_index
 from sarwater.types import Chip, FloatArray, Units
 
 DoubleArray = NDArray[np.float64]
@@ -66,7 +66,11 @@ class Observation:
     def water_share(self, threshold: float) -> float:
         """Share of the pixels at or above a threshold, 0 ... 1; nan without pixels."""
         total = self.histogram.sum()
-        return float(self.histogram[round(threshold * 1000) :].sum() / total) if total else np.nan
+        return (
+            float(self.histogram[threshold_index(threshold) + 1 :].sum() / total)
+            if total
+            else np.nan
+        )
 
     def separation(self, expected: float | None = None, trust: float = TRUST) -> Separation | None:
         """Return the threshold at which the backscatter separates best, if any does.

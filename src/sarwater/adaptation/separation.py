@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.special import logit
 
-from sarwater.evaluation.counts import BINS, THRESHOLDS
+from sarwater.evaluation.counts import BINS, THRESHOLDS, threshold_at, threshold_index
 from sarwater.smoothing import local_median
 from sarwater.types import BoolArray, FloatArray, Units
 from sarwater.units import in_decibels
@@ -200,7 +200,7 @@ def separating_threshold(
     best = int(allowed[total.argmin()])
     if best in (allowed[0], allowed[-1]) or (water_is_darker and difference[best] >= 0):
         return None
-    return Separation((best + 1) / 1000, float(cost[best]), float(share[best]))
+    return Separation(threshold_at(best), float(cost[best]), float(share[best]))
 
 
 def two_classes(sums: BackscatterByProbability, threshold: float) -> TwoClasses | None:
@@ -209,7 +209,7 @@ def two_classes(sums: BackscatterByProbability, threshold: float) -> TwoClasses 
     None where a class has less than a ten-thousandth of the pixels, or too few pixels or bands
     that repeat each other leave its covariance without an inverse.
     """
-    bin_ = round(threshold * 1000)
+    bin_ = threshold_index(threshold) + 1
     parts = [
         [array[half].sum(axis=0, keepdims=True) for array in sums.arrays()]
         for half in (slice(None, bin_), slice(bin_, None))
@@ -229,7 +229,7 @@ def separation_cost(sums: BackscatterByProbability, threshold: float) -> float |
 
     None where a class has less than a ten-thousandth of the pixels.
     """
-    cost = _costs(sums)[0][round(threshold * 1000) - 1]
+    cost = _costs(sums)[0][threshold_index(threshold)]
     return float(cost) if np.isfinite(cost) else None
 
 

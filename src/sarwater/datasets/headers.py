@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from sarwater.datasets.listing import Listing, some
-from sarwater.datasets.manifest import ChipRecord
+from sarwater.datasets.manifest import ChipRecord, Manifest
 from sarwater.errors import DataError, SarwaterError
 from sarwater.machine import usable_cores
 from sarwater.progress import track
@@ -47,6 +47,24 @@ def fill_records(listing: Listing) -> tuple[ChipRecord, ...]:
         found = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise DataError(f"{found} in the data:\n  " + some(problems, 20, "\n  "))
     return _agreed_units(records) if listing.guess_units else tuple(records)
+
+
+def located(manifest: Manifest) -> Manifest:
+    """Return a manifest whose chips have their bounds, read from headers where the table has none.
+
+    What cannot be read, or has no CRS, stays without.
+    """
+
+    def locate(record: ChipRecord) -> ChipRecord:
+        if record.bounds is not None:
+            return record
+        try:
+            return replace(record, bounds=lonlat_bounds(read_header(record.images[0]).grid))
+        except SarwaterError:
+            return record
+
+    with ThreadPoolExecutor(min(16, 4 * (os.cpu_count() or 1))) as pool:
+        return replace(manifest, records=tuple(pool.map(locate, manifest)))
 
 
 def _filled(record: ChipRecord, *, guess_units: bool) -> ChipRecord:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from sarwater.datasets.headers import located
 from sarwater.datasets.listing import some
 from sarwater.datasets.manifest import ChipRecord, Manifest
 from sarwater.datasets.shared_ground import shared_ground as shared_ground
@@ -167,6 +168,8 @@ def check_splits(
 ) -> None:
     """Check that there is something to train and to validate on, and no ground is shared.
 
+    Where the table has no bounds they are read from the files.
+
     Raises:
         DataError: ``train`` or ``val`` is empty, or splits share ground; chips are named.
     """
@@ -179,7 +182,7 @@ def check_splits(
         )
     if allow_shared_ground:
         return
-    pairs = shared_ground(manifest)
+    pairs = shared_ground(located(manifest))
     if pairs:
         lines = (f"{p.chip} ({p.split}) and {p.other_chip} ({p.other_split})" for p in pairs)
         raise DataError(

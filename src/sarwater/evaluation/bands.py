@@ -7,7 +7,7 @@ import numpy as np
 
 from sarwater.evaluation.bootstrap import CONFIDENCE, resample_weights
 from sarwater.evaluation.chips import Evaluation
-from sarwater.evaluation.counts import DoubleArray, ThresholdCounts
+from sarwater.evaluation.counts import DoubleArray, ThresholdCounts, threshold_at
 from sarwater.evaluation.scores import METRICS, scores
 from sarwater.files import read_errors
 from sarwater.types import FloatArray
@@ -73,7 +73,7 @@ def write_bands(folder: Path, bands: Bands) -> None:
         folder / BANDS,
         groups=np.array(bands.groups, np.str_),
         scores=np.array(METRICS, np.str_),
-        thresholds=(INDICES + 1) / 1000,
+        thresholds=[threshold_at(index) for index in INDICES.tolist()],
         bounds=bands.bounds,
     )
 

@@ -1,11 +1,8 @@
 """The page of a comparison: curves, paired differences, and the chips side by side."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from sarwater.errors import DataError
 from sarwater.evaluation.chips import Evaluation
@@ -98,7 +95,7 @@ def _side_by_side(
     entries: Mapping[str, Mapping[str, dict[str, Any]]],
     store: BlobStore,
 ) -> dict[str, Any]:
-    first, *others = (_ordered(run, next(iter(runs.values()))) for run in runs.values())
+    first, *others = (run.in_order_of(next(iter(runs.values()))) for run in runs.values())
     shown = next(iter(entries.values()))
     for listed in entries.values():
         if any(one.get("step") != shown[name].get("step") for name, one in listed.items()):
@@ -128,10 +125,3 @@ def _side_by_side(
 def _maps(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the pictures of a chip's maps under each run, nothing for a chip without pictures."""
     return {"maps": [one["maps"] for one in entries]} if "maps" in entries[0] else {}
-
-
-def _ordered(run: Evaluation, first: Evaluation) -> Evaluation:
-    """Put the chips of a run in the order of the first one."""
-    places = {chip.id: place for place, chip in enumerate(run.chips)}
-    order = np.array([places[chip.id] for chip in first.chips])
-    return replace(run, chips=tuple(run.chips[place] for place in order), counts=run.counts[order])
