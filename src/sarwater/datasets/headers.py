@@ -63,7 +63,7 @@ def located(manifest: Manifest) -> Manifest:
         except SarwaterError:
             return record
 
-    with ThreadPoolExecutor(min(16, 4 * (os.cpu_count() or 1))) as pool:
+    with ThreadPoolExecutor(min(16, 4 * usable_cores())) as pool:
         return replace(manifest, records=tuple(pool.map(locate, manifest)))
 
 
