@@ -1,6 +1,6 @@
 """What can be said of a network on images without labels."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,8 @@ DoubleArray = NDArray[np.float64]
 class Observation:
     """Sums over predicted images: probabilities, their entropy, and backscatter; additive."""
 
-    def __init__(self, bands: int, units: Units) -> None:
-        """Start without pixels, for images of so many bands in these units."""
+    def __init__(self, bands: Sequence[str], units: Units) -> None:
+        """Start without pixels, for images of bands with these names, in these units."""
         self.histogram: DoubleArray = np.zeros(BINS)
         """Pixels by bin of water probability."""
         self._entropy: DoubleArray = np.zeros(1)

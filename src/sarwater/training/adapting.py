@@ -216,7 +216,7 @@ def _compare(run: Run, adapter: Adapter, folder: AdaptFolder) -> dict[str, Any]:
     before, after = load_bundle(folder.source_only.bundle), load_bundle(folder.adapted.bundle)
     sides = [_side(run, adapter.merely_converted(before)), _side(run, after)]
     units = adapter.data.plain.units
-    both = SideBySide(sides[0], sides[1], len(after.info.bands), units)
+    both = SideBySide(sides[0], sides[1], after.info.bands, units)
     for index in track(adapter.data.sample, "comparing", len(adapter.data.sample)):
         both.add(adapter.data.chips[index], adapter.data.group_at(index))
     hashes = {"source_only": before.hash, "adapted": after.hash}
