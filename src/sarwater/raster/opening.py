@@ -14,7 +14,6 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from sarwater.errors import OutputError, RasterError
 from sarwater.quiet import quiet
-from sarwater.raster.grids import lonlat_bounds
 from sarwater.types import Grid
 
 # GDAL's fast way through a PNG takes a truncated file for a whole one.
@@ -34,11 +33,6 @@ class Header:
     grid: Grid
     declares_nodata: bool
     """Whether a nodata value, an alpha band or a mask is declared."""
-
-    @property
-    def bounds(self) -> tuple[float, float, float, float] | None:
-        """West, south, east, north in degrees (EPSG:4326), or None without a CRS."""
-        return lonlat_bounds(self.grid)
 
 
 def read_header(path: str | Path) -> Header:

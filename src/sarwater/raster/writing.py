@@ -27,8 +27,8 @@ class RasterWriter:
         self._dataset = dataset
         self._path = path
 
-    def write(self, array: AnyArray, row: int = 0, col: int = 0) -> None:
-        """Write ``array`` [row, col] or [band, row, col] with its upper left pixel at (row, col).
+    def write(self, array: AnyArray, row: int = 0) -> None:
+        """Write whole rows, ``array`` [row, col] or [band, row, col], from ``row`` on.
 
         Raises:
             RasterError: the values cannot be held by the file's type.
@@ -40,15 +40,14 @@ class RasterWriter:
             raise RasterError(
                 f"{self._path} holds {dtype} but was given {bands.dtype}: values would be lost"
             )
-        window = Window(col, row, bands.shape[2], bands.shape[1])
+        window = Window(0, row, bands.shape[2], bands.shape[1])
         with writing(self._path):
             self._dataset.write(bands.astype(dtype), window=window)
 
-    def write_valid(self, valid: BoolArray, row: int = 0, col: int = 0) -> None:
-        """Write the dataset mask: pixels that are not valid are no data to every reader."""
-        window = Window(col, row, valid.shape[1], valid.shape[0])
+    def write_valid(self, valid: BoolArray) -> None:
+        """Write the mask of all pixels: those that are not valid are no data to every reader."""
         with writing(self._path), rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
-            self._dataset.write_mask(valid, window=window)
+            self._dataset.write_mask(valid)
 
 
 @contextmanager
