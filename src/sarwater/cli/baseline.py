@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sarwater.cli.choices import BASELINES
 from sarwater.cli.evaluation_options import (
     add_evaluation_options,
     check_at_least,
@@ -18,15 +19,13 @@ if TYPE_CHECKING:
     from sarwater.datasets.manifest import Manifest
     from sarwater.evaluation.baselines import Baseline, BaselineOptions
 
-_METHODS = ("otsu", "threshold", "minimum-error")
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.set_defaults(usage_error=parser.error)
     parser.add_argument(
         "method",
-        choices=_METHODS,
+        choices=BASELINES,
         help="otsu: the largest variance between two classes, scene by scene; threshold: the same "
         "for all; minimum-error: Kittler and Illingworth's on the tiles of each scene that hold "
         "both classes",
