@@ -343,7 +343,6 @@ def test_files_of_one_band_make_one_image(make_tif: TifMaker) -> None:
     files = [make_tif(f"scene_{b}.tif", v) for b, v in zip(("vv", "vh"), values, strict=True)]
     with Scene(files) as scene:
         assert scene.bands == ("vv", "vh")
-        assert scene.name == "scene"
         assert scene.band_indices(["VH", "VV"]) == [1, 0]
         image, valid = scene.read(1, 2, 3, 4, bands=[1])
     np.testing.assert_array_equal(image, values[1:, 1:4, 2:6])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sarwater.cli.choices import BASELINES
 from sarwater.cli.evaluation_options import (
     add_evaluation_options,
     check_at_least,
@@ -19,15 +20,13 @@ if TYPE_CHECKING:
     from sarwater.datasets.manifest import ChipRecord, Manifest
     from sarwater.evaluation.baselines import Baseline, BaselineOptions
 
-_METHODS = ("otsu", "threshold", "minimum-error")
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.set_defaults(usage_error=parser.error)
     parser.add_argument(
         "method",
-        choices=_METHODS,
+        choices=BASELINES,
         help="otsu: the largest variance between two classes, scene by scene; threshold: the same "
         "for all; minimum-error: Kittler and Illingworth's on the tiles of each scene that hold "
         "both classes",

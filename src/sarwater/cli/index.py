@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from sarwater.cli.choices import LAYOUTS, UNITS
 from sarwater.cli.results import Result, add_json
 from sarwater.errors import ConfigError
 from sarwater.files import refuse_existing, refuse_inputs
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--layout",
         required=True,
-        choices=("sen1floods11", "etci2021", "folder"),
+        choices=LAYOUTS,
         help="sen1floods11: the public bucket's layout; etci2021: EVENT/tiles/{vv,vh,...}; "
         "folder: images and, if there are any, labels of the same names",
     )
@@ -67,7 +68,7 @@ def _add_folder_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--units",
         "what the values measure (default: guessed chip by chip)",
-        choices=("db", "linear", "amplitude", "8bit", "other"),
+        choices=UNITS,
     )
     add("--nodata", "auto, border, declared or a number (default: auto)")
     add("--domain", "domain of all chips (default: the folder's name)")

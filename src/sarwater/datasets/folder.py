@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from sarwater.datasets.listing import Listing, is_hidden, some
-from sarwater.datasets.manifest import DEFAULT_CLASSES, NODATA_RULES, ChipRecord, LabelCodes
-from sarwater.datasets.records import check_names
+from sarwater.datasets.manifest import DEFAULT_CLASSES, ChipRecord, LabelCodes
+from sarwater.datasets.records import check_names, check_nodata
 from sarwater.errors import ConfigError, DataError, nearest
 from sarwater.types import POLARIZATIONS, Units
 
@@ -157,15 +157,10 @@ def _codes(text: str, classes: Sequence[str]) -> LabelCodes:
 
 
 def _check_nodata(rule: str) -> None:
-    if rule in NODATA_RULES:
-        return
     try:
-        float(rule)
-    except ValueError:
-        raise ConfigError(
-            f"nodata '{rule}'{nearest(rule, NODATA_RULES)} is neither a number nor one of "
-            f"{', '.join(NODATA_RULES)}"
-        ) from None
+        check_nodata(rule)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _files(path: Path, pattern: str) -> Iterator[tuple[Path, PurePath]]:

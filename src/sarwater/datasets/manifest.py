@@ -35,7 +35,6 @@ from pathlib import Path
 
 from sarwater.datasets.records import COLUMNS, cells_of, record_of
 from sarwater.datasets.records import DEFAULT_CLASSES as DEFAULT_CLASSES
-from sarwater.datasets.records import NODATA_RULES as NODATA_RULES
 from sarwater.datasets.records import ChipRecord as ChipRecord
 from sarwater.datasets.records import LabelCodes as LabelCodes
 from sarwater.errors import ManifestError, nearest

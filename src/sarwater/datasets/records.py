@@ -187,6 +187,23 @@ def check_names(what: str, names: Sequence[str]) -> None:
             raise ValueError(f"a class cannot be called '{name}', which is a meaning of codes")
 
 
+def check_nodata(rule: str) -> None:
+    """Check a rule for no data: one of ``NODATA_RULES``, or a number.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if rule in NODATA_RULES:
+        return
+    try:
+        float(rule)
+    except ValueError:
+        raise ValueError(
+            f"nodata '{rule}'{nearest(rule, NODATA_RULES)} is neither a number nor one of "
+            f"{', '.join(NODATA_RULES)}"
+        ) from None
+
+
 def cells_of(record: ChipRecord, folder: Path) -> dict[str, str]:
     """Return the text of every column but extra ones.
 
@@ -253,15 +270,8 @@ def _units(text: str) -> Units:
 
 
 def _nodata(text: str) -> str:
-    if not text or text in NODATA_RULES:
-        return text or "auto"
-    try:
-        float(text)
-    except ValueError:
-        raise ValueError(
-            f"nodata '{text}' is neither a number nor one of {', '.join(NODATA_RULES)}"
-        ) from None
-    return text
+    check_nodata(text or "auto")
+    return text or "auto"
 
 
 def _codes(text: str, labels: Sequence[Path], classes: Sequence[str]) -> tuple[LabelCodes, ...]:

@@ -15,7 +15,6 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from sarwater.errors import OutputError, RasterError
 from sarwater.quiet import quiet
-from sarwater.raster.grids import lonlat_bounds
 from sarwater.types import Grid
 
 # GDAL's fast way through a PNG takes a truncated file for a whole one.
@@ -38,11 +37,6 @@ class Header:
     """Whether a value for no data, a mask or an alpha band is declared."""
     has_alpha: bool = False
     """Whether one more channel follows, which is 0 where the others have no data."""
-
-    @property
-    def bounds(self) -> tuple[float, float, float, float] | None:
-        """West, south, east, north in degrees, as ``lonlat_bounds``; None without a CRS."""
-        return lonlat_bounds(self.grid, self.path)
 
 
 def read_header(path: str | Path) -> Header:

@@ -10,7 +10,7 @@ import numpy as np
 from rasterio.enums import Interleaving
 from rasterio.windows import Window
 
-from sarwater.datasets.records import NODATA_RULES
+from sarwater.datasets.records import check_nodata
 from sarwater.errors import DataError, nearest
 from sarwater.raster.bands import alphas_of, channels_of, described_bands
 from sarwater.raster.borders import Borders, follows_borders
@@ -63,11 +63,10 @@ class Scene:
             DataError: the files differ in size, CRS or place, band names do not fit, or the rule
                 for no data is none.
         """
-        if nodata not in NODATA_RULES and not _is_number(nodata):
-            raise DataError(
-                f"no data '{nodata}'{nearest(nodata, NODATA_RULES)} is neither a number nor one "
-                f"of {', '.join(NODATA_RULES)}"
-            )
+        try:
+            check_nodata(nodata)
+        except ValueError as error:
+            raise DataError(str(error)) from error
         self.files = tuple(Path(file) for file in files)
         self.nodata = nodata
         self._stack = ExitStack()
@@ -103,15 +102,6 @@ class Scene:
     def close(self) -> None:
         """Close the files."""
         self._stack.close()
-
-    @property
-    def name(self) -> str:
-        """Stem of the (first) file, a polarisation at its end left out."""
-        stem = self.files[0].stem
-        band = self.bands[0] if len(self.files) > 1 else ""
-        return (
-            stem[: -len(band) - 1] if band and stem.lower().endswith("_" + band.lower()) else stem
-        )
 
     @property
     def shared_bytes(self) -> int:

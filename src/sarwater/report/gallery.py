@@ -138,7 +138,6 @@ class Gallery:
             index = json.loads(self._zip.read("index.json"))
             if index.get("format") != 1:
                 raise DataError(f"{path} was written by a newer sarwater; update this one")
-            self.size: int = index["size"]
             self.chips: list[dict[str, Any]] = index["chips"]
             """What is known of each chip, in the order of the pictures."""
             stack.pop_all()  # `__exit__` closes the file
