@@ -6,13 +6,13 @@ from typing import Any
 
 from sarwater.errors import DataError
 from sarwater.evaluation.chips import Evaluation
-from sarwater.evaluation.files import read_evaluation
+from sarwater.evaluation.files import read_evaluation, three_digits
 from sarwater.evaluation.scores import METRICS
 from sarwater.palette import class_color
 from sarwater.report.chip_counts import packed_counts
 from sarwater.report.evaluation_page import gallery_entries, worst_chips
 from sarwater.report.gallery import STEPS
-from sarwater.report.section import BlobStore, Section, three
+from sarwater.report.section import BlobStore, Section
 
 POINTS = {"own": "own threshold", "half": "at .5", "best": "best here (optimistic)"}
 
@@ -54,7 +54,11 @@ def _summary(result: Any) -> str:
 def _row(name: str, run: Any) -> list[str]:
     own = run["points"]["own"]
     scores = [own[metric] for metric in METRICS] + [run["average_precision"]]
-    return [name, three(own["threshold"]), *(three(score["value"]) for score in scores)]
+    return [
+        name,
+        three_digits(own["threshold"]),
+        *(three_digits(score["value"]) for score in scores),
+    ]
 
 
 def _chips(

@@ -9,13 +9,13 @@ from sarwater.errors import DataError
 from sarwater.evaluation.bands import INDICES, Bands, read_bands
 from sarwater.evaluation.chips import Evaluation
 from sarwater.evaluation.counts import threshold_at, threshold_index
-from sarwater.evaluation.files import read_evaluation
+from sarwater.evaluation.files import read_evaluation, three_digits
 from sarwater.evaluation.scores import METRICS, plain
 from sarwater.evaluation.summary import chip_scores, counts_at, point_title
 from sarwater.palette import class_color
 from sarwater.report.chip_counts import packed_counts
 from sarwater.report.gallery import GALLERY, STEPS, Gallery
-from sarwater.report.section import BlobStore, Section, three
+from sarwater.report.section import BlobStore, Section
 
 _SCORES = {"precision": "precision", "recall": "recall", "f1": "F1", "iou": "IoU"}
 
@@ -25,7 +25,7 @@ def evaluation_section(path: Path, result: Any, store: BlobStore) -> Section:
     facts = []
     for name, point in result["operating_points"].items():
         pooled = point["pooled"]
-        scores = [f"{label} {three(pooled[key]['value'])}" for key, label in _SCORES.items()]
+        scores = [f"{label} {three_digits(pooled[key]['value'])}" for key, label in _SCORES.items()]
         facts.append((f"{point_title(name, point)} ({point['threshold']:.3f})", ", ".join(scores)))
     evaluation = read_evaluation(path.parent)
     chosen = worst_chips(evaluation, store.most_chips)
@@ -157,7 +157,7 @@ def _operating_row(title: str, point: Any) -> list[tuple[str, str]]:
     alarms = point["false_alarms"]
     return [
         (title, ""),
-        (three(point["threshold"]), ""),
+        (three_digits(point["threshold"]), ""),
         *(_bounded(point["pooled"][name]) for name in METRICS),
         _bounded(point["per_chip"]["f1"]),
         (f"{alarms['pixels']:,} px", f"{alarms['chips_without_water']:,} chips"),
@@ -166,7 +166,7 @@ def _operating_row(title: str, point: Any) -> list[tuple[str, str]]:
 
 def _bounded(score: Any) -> tuple[str, str]:
     bounds = score["interval"]
-    return three(score["value"]), f"{bounds[0]:.3f} – {bounds[1]:.3f}" if bounds else ""
+    return three_digits(score["value"]), f"{bounds[0]:.3f} – {bounds[1]:.3f}" if bounds else ""
 
 
 def _class_rows(result: Any) -> list[list[str]]:
@@ -174,7 +174,9 @@ def _class_rows(result: Any) -> list[list[str]]:
     scores = result["classes"]["scores"]
     if len(scores) == 2:
         return []
-    return [[name, *(three(one[metric]) for metric in METRICS)] for name, one in scores.items()]
+    return [
+        [name, *(three_digits(one[metric]) for metric in METRICS)] for name, one in scores.items()
+    ]
 
 
 def _remarks(result: Any, shown: int, *, has_gallery: bool) -> list[str]:

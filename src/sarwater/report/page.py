@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from sarwater import __version__
 from sarwater.errors import DataError
+from sarwater.evaluation.files import three_digits
 from sarwater.files import read_errors, write_text
 from sarwater.report.adaptation_page import adaptation_section
 from sarwater.report.comparison_page import comparison_section
@@ -119,7 +120,7 @@ def _render(sections: Sequence[Section], store: BlobStore) -> str:
     )
     environment.globals["asset"] = lambda name: Markup(_source(environment, name))
     environment.globals["json"] = json_for_script
-    environment.filters["three"] = lambda value: "-" if value is None else f"{value:.3f}"
+    environment.filters["three"] = three_digits
     return environment.get_template("page.html").render(
         sections=sections,
         store=store,
