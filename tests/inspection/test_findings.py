@@ -75,7 +75,9 @@ def test_healthy_chips_have_no_finding(tmp_path: Path) -> None:
 
 def test_shared_ground_is_an_error(tmp_path: Path) -> None:
     manifest = healthy(tmp_path)
-    records = [replace(one, scene="s", row=0, col=i % 2) for i, one in enumerate(manifest)]
+    records = [
+        replace(one, domain="d", scene="s", row=0, col=i % 2) for i, one in enumerate(manifest)
+    ]
     (finding,) = inspect_manifest(Manifest(tuple(records))).findings
     assert (finding.severity, finding.code) == (Severity.ERROR, "shared-ground")
     assert finding.chips == ("a", "c", "b", "d")
