@@ -2,9 +2,11 @@
 
 import ast
 import graphlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,8 @@ ORDER = (
 
 A name with a dot stands for itself, any other for a module or a whole package.
 """
+
+MODULE_LINES = 350
 
 FUNCTION_LINES = 60
 """Longest function, its docstring not counted."""
@@ -138,6 +142,22 @@ def test_the_order_names_what_there_is() -> None:
     assert len(set(ORDER)) == len(ORDER)
     there = set(SOURCES) | {name.split(".")[0] for name in SOURCES}
     assert set(ORDER) - there == set()
+
+
+def test_the_design_names_every_module() -> None:
+    page = (ROOT.parents[1] / "docs" / "design.md").read_text(encoding="utf-8")
+    house = page.split("```")[1]
+    named = set(re.findall(r"[\w*]+", house))
+    modules = {name.split(".")[-1] for name in SOURCES if not name.startswith("cli.")} - {
+        "__init__",
+        "__main__",
+    }
+    assert {name for name in modules if not any(fnmatch(name, one) for one in named)} == set()
+
+
+def test_modules_are_short() -> None:
+    lengths = {path: len(path.read_text().splitlines()) for path in ROOT.rglob("*.py")}
+    assert {path.name for path, lines in lengths.items() if lines > MODULE_LINES} == set()
 
 
 def test_only_raster_opens_rasters() -> None:
