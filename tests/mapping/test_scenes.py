@@ -271,6 +271,21 @@ def test_a_scene_without_a_crs_is_mapped_with_areas_in_pixels(
     assert summary["notes"] == [NO_PLACE]
 
 
+@pytest.mark.parametrize(
+    ("crs", "place"), [("EPSG:4326", PLACE), (CRS, Affine(10, 0, 1e9, 0, -10, 1e9))]
+)
+def test_a_place_that_cannot_be_true_is_said_and_not_followed(
+    crs: str, place: Affine, make_tif: TifMaker, mapped: Mapped, out: Path
+) -> None:
+    file = make_tif("s.tif", decibels(), crs=crs, transform=place, bands=BANDS)
+    summary, said = mapped(file, options={"polygons": PolygonOptions("gpkg")})
+    (note,) = said
+    assert "is no place in EPSG" in note
+    assert summary["water"]["km2"] is None
+    assert json.loads((out / "s_item.json").read_text())["geometry"] is None
+    assert read(out / "s_water.tif")[1].crs is None
+
+
 def test_two_files_make_one_scene_in_any_order(
     make_tif: TifMaker, mapped: Mapped, out: Path
 ) -> None:
@@ -324,6 +339,14 @@ def test_bands_without_names_are_not_guessed(make_tif: TifMaker, mapped: Mapped,
         mapped(file)
     mapped(file, bands=BANDS)
     np.testing.assert_array_equal(read(out / "s_probability.tif")[0], expected(image))
+
+
+def test_what_looks_like_no_data_is_said(make_tif: TifMaker, mapped: Mapped) -> None:
+    image = decibels()
+    image[:, :10] = 0
+    summary, (note,) = mapped(make_tif("s.tif", image, crs=CRS, bands=BANDS))
+    assert "--nodata=0.0" in note
+    assert summary["notes"] == [note.removeprefix("s: ")]
 
 
 def test_pixels_of_another_size_are_said(make_tif: TifMaker, mapped: Mapped) -> None:

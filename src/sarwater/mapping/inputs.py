@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sarwater.errors import ModelError
+from sarwater.mapping.plausibility import undeclared_nodata
 from sarwater.normalize import BandStatistics, RunningStatistics
 from sarwater.prediction import Predictor
 from sarwater.raster import Scene, pixel_area
@@ -184,12 +185,18 @@ def open_for_model(source: SceneSource, predictor: Predictor) -> Iterator[ModelS
             notes.append(
                 f"converted from units '{units.value}' ({how}) to '{info.units.value}', the model's"
             )
-        notes += _notes_on_place(scene.grid, info)
+        notes += undeclared_nodata(scene, units, scene.band_indices(info.bands))
+        notes += _notes_on_place(scene, info)
         yield ModelScene(scene, predictor, units, tuple(notes))
 
 
-def _notes_on_place(grid: Grid, info: "ModelInfo") -> list[str]:
-    area = pixel_area(grid)
+def _notes_on_place(scene: Scene, info: "ModelInfo") -> list[str]:
+    area = pixel_area(scene.grid)
+    if scene.misplaced:
+        return [
+            f"the scene's place is not used, and areas are in pixels: {scene.misplaced}; give the "
+            "file its CRS and coordinates (gdal_edit.py -a_srs, -a_ullr), and map it anew"
+        ]
     if area is None:
         return [NO_PLACE]
     size = math.sqrt(area)

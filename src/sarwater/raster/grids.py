@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import rasterio
+from rasterio._err import CPLE_BaseError
 from rasterio.warp import transform_bounds
 
 from sarwater.errors import DataError
@@ -40,17 +41,22 @@ def check_same_grid(one: Grid, other: Grid, one_path: Path, other_path: Path) ->
 
 
 def lonlat_bounds(grid: Grid) -> tuple[float, float, float, float] | None:
-    """Return west, south, east, north in degrees (EPSG:4326), or None without a CRS."""
+    """Return west, south, east, north in degrees (EPSG:4326).
+
+    None without a CRS, and where the grid reaches beyond what its CRS can place on Earth.
+    """
     if grid.crs is None:
         return None
     xs, ys = zip(
         *(grid.transform @ corner for corner in _corners(grid)),
         strict=True,
     )
-    west, south, east, north = transform_bounds(
-        grid.crs, "EPSG:4326", min(xs), min(ys), max(xs), max(ys)
-    )
-    return (west, south, east, north)
+    try:
+        found = transform_bounds(grid.crs, "EPSG:4326", min(xs), min(ys), max(xs), max(ys))
+    except (rasterio.errors.RasterioError, CPLE_BaseError):
+        return None
+    west, south, east, north = found
+    return (west, south, east, north) if all(map(math.isfinite, found)) else None
 
 
 def pixel_area(grid: Grid) -> float | None:
@@ -65,7 +71,7 @@ def pixel_area(grid: Grid) -> float | None:
     if crs.is_geographic:
         _, latitude = grid.transform @ (grid.width / 2, grid.height / 2)
         metres = math.radians(1) * 6_371_009.0
-        return float(area * metres**2 * math.cos(math.radians(latitude)))
+        return float(area * metres**2 * max(math.cos(math.radians(latitude)), 0))
     _, factor = crs.linear_units_factor
     return float(area * factor**2)
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import rasterio
-from affine import Affine
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from sarwater.errors import OutputError, RasterError
 from sarwater.raster.grids import lonlat_bounds
+from sarwater.raster.places import grid_of
 from sarwater.types import Grid
 
 # GDAL's fast way through a PNG takes a truncated file for a whole one.
@@ -35,6 +35,8 @@ class Header:
     grid: Grid
     declares_nodata: bool
     """Whether a nodata value, an alpha band or a mask is declared."""
+    misplaced: str = ""
+    """Why the place that the file declares is not followed, and ``grid`` has no CRS."""
 
     @property
     def bounds(self) -> tuple[float, float, float, float] | None:
@@ -68,14 +70,7 @@ def header_of(path: Path, dataset: Any) -> Header:
         raise RasterError(
             f"{path} has no band of its own; it holds {within}: save what is to be read as GeoTIFF"
         )
-    crs = dataset.crs
-    has_place = crs is not None and (crs.is_geographic or crs.is_projected)
-    grid = Grid(
-        dataset.height,
-        dataset.width,
-        dataset.transform if has_place else Affine.identity(),
-        crs.to_wkt() if has_place else None,
-    )
+    grid, fault = grid_of(dataset)
     if dataset.dtypes[0].startswith("complex"):
         raise RasterError(
             f"{path} holds complex numbers; compute amplitude, power or dB first, and multilook"
@@ -89,6 +84,7 @@ def header_of(path: Path, dataset: Any) -> Header:
         tuple(name or "" for name in dataset.descriptions),
         grid,
         declares,
+        fault,
     )
 
 

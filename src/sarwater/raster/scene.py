@@ -15,7 +15,7 @@ from sarwater.errors import DataError, nearest
 from sarwater.raster.bands import channels_of, described_bands
 from sarwater.raster.borders import Borders
 from sarwater.raster.grids import check_same_grid
-from sarwater.raster.opening import header_of, opened, reading
+from sarwater.raster.opening import header_of, is_scaled, opened, reading
 from sarwater.types import AnyArray, BoolArray, FloatArray, Units
 from sarwater.units import guess_units
 
@@ -76,6 +76,7 @@ class Scene:
             for other in headers[1:]:
                 check_same_grid(headers[0].grid, other.grid, headers[0].path, other.path)
             self.grid = headers[0].grid
+            self.misplaced = headers[0].misplaced
             dtypes = {header.dtype for header in headers}
             self.dtype = dtypes.pop() if len(dtypes) == 1 else "float32"
             self._channels = channels_of(headers, bands)
@@ -109,6 +110,11 @@ class Scene:
         return (
             stem[: -len(band) - 1] if band and stem.lower().endswith("_" + band.lower()) else stem
         )
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether a file stores other numbers than it means."""
+        return any(is_scaled(dataset) for dataset in self._sets)
 
     @property
     def shared_bytes(self) -> int:
