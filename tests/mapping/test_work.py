@@ -107,7 +107,11 @@ def test_two_processes_do_not_make_the_same_map(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("error", [ValueError("inf"), RuntimeError("a bug"), MemoryError()])
 def test_errors_of_no_kind_leave_nothing_either(error: Exception, tmp_path: Path) -> None:
-    with pytest.raises(type(error)), work_folder(tmp_path / "maps", "a", SETTINGS) as work:
-        work.note(448)
-        raise error
+    def fail() -> None:
+        with work_folder(tmp_path / "maps", "a", SETTINGS) as work:
+            work.note(448)
+            raise error
+
+    with pytest.raises(type(error)):
+        fail()
     assert not (tmp_path / "maps").exists()
