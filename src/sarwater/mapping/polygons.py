@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +212,7 @@ def write_polygons(path: Path, frame: geopandas.GeoDataFrame) -> None:
     Raises:
         OutputError: writing failed.
     """
+    content = BytesIO()  # pyogrio takes names with ; or ! for something else
     with output_errors(path), warnings.catch_warnings():
         if path.suffix == ".parquet":
             frame.to_parquet(path)
@@ -219,15 +221,16 @@ def write_polygons(path: Path, frame: geopandas.GeoDataFrame) -> None:
             warnings.filterwarnings("ignore", message="'crs' was not provided")
         try:
             frame.to_file(
-                path,
+                content,
                 driver=FORMATS[path.suffix[1:]],
                 engine="pyogrio",
                 geometry_type="MultiPolygon",
                 promote_to_multi=True,
-                **(_GEOPACKAGE if path.suffix == ".gpkg" else {}),
+                **(_GEOPACKAGE if path.suffix == ".gpkg" else {"layer": path.stem}),
             )
         except (DataSourceError, DataLayerError, FeatureError, GeometryError) as error:
             raise OutputError(
                 f"cannot write {path}: {error}; is there room on the disk? Make some, or name "
                 "another place"
             ) from error
+        path.write_bytes(content.getbuffer())

@@ -145,6 +145,10 @@ def writing(path: Path) -> Iterator[None]:
                 f"cannot write {path}: {cause}; is there room on the disk? Make some, or name "
                 "another place"
             ) from error
+        except UnicodeEncodeError as error:
+            raise OutputError(
+                f"cannot write {str(path)!a}: its name is not UTF-8; name another place"
+            ) from error
 
 
 @contextmanager
