@@ -489,6 +489,38 @@ def test_a_map_never_replaces_its_scene(make_tif: TifMaker, tmp_path: Path) -> N
     assert file.read_bytes() == before
 
 
+def test_one_file_is_not_two_bands(make_tif: TifMaker, mapped: Mapped, tmp_path: Path) -> None:
+    file = make_tif("a.tif", decibels(bands=1), crs=CRS)
+    (tmp_path / "link.tif").symlink_to(file)
+    for other in (file, tmp_path / "link.tif"):
+        with pytest.raises(DataError, match=r"a\.tif is named for several bands"):
+            mapped(file, other, bands=BANDS)
+
+
+def test_files_that_describe_themselves_as_another_band_are_said(
+    make_tif: TifMaker, mapped: Mapped
+) -> None:
+    one, other = (
+        make_tif(f"{name}.tif", decibels(bands=1) - shift, crs=CRS, bands=(name,))
+        for shift, name in ((0, "VV"), (6, "VH"))
+    )
+    _, said = mapped(other, one, bands=BANDS, name="swapped")
+    assert len(said) == 2
+    assert "VH.tif was named as band VV, but describes itself as VH" in said[0]
+    assert mapped(one, other, bands=BANDS, name="right")[1] == []
+
+
+def test_a_file_in_the_place_of_the_folder_is_named_before_any_work(
+    make_tif: TifMaker, mapped: Mapped, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = make_tif("s.tif", decibels(), crs=CRS, bands=BANDS)
+    monkeypatch.setattr(inputs, "Scene", None)  # fails where it is opened
+    out.write_text("mine")
+    with pytest.raises(OutputExistsError, match="is a file; name a folder for the maps"):
+        mapped(file)
+    assert out.read_text() == "mine"
+
+
 def test_files_that_do_not_fit_each_other_are_named(make_tif: TifMaker, mapped: Mapped) -> None:
     vv = make_tif("a_VV.tif", decibels(20, 20)[0], crs=CRS)
     vh = make_tif("a_VH.tif", decibels(20, 21)[0], crs=CRS)

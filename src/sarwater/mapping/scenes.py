@@ -169,8 +169,10 @@ def check_outputs(sources: Sequence[SceneSource], out: Path, options: MapOptions
     Raises:
         ConfigError: two scenes have the same name, a name is no file name, or an output would
             replace a scene's own file; or a file of pixels to leave out is not there.
-        OutputExistsError: a folder is in the place of an output.
+        OutputExistsError: a folder is in the place of an output, or a file in that of the folder.
     """
+    if os.path.lexists(out) and not out.is_dir():
+        raise OutputExistsError(f"{out} is a file; name a folder for the maps")
     titles = [source.title for source in sources]
     double = sorted(title for title, count in Counter(titles).items() if count > 1)
     if double:

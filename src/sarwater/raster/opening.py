@@ -1,6 +1,7 @@
 """Opening rasters: one kind of error for all that can go wrong, and what a header says."""
 
 import os
+import re
 import threading
 import warnings
 from collections.abc import Iterator
@@ -151,6 +152,10 @@ def writing(path: Path) -> Iterator[None]:
             ) from error
 
 
+_REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/|/vsi")
+"""Begins what GDAL alone would find; a path makes one slash of two."""
+
+
 @contextmanager
 def opened(path: Path, **options: Any) -> Iterator[Any]:
     """Open a raster for reading; options are those of its driver.
@@ -162,12 +167,19 @@ def opened(path: Path, **options: Any) -> Iterator[Any]:
         is_there = path.exists()
     except (OSError, ValueError) as error:  # the name is too long
         raise RasterError(f"cannot read {str(path)!a}: {error}") from error
+    if not is_there and _REMOTE.match(str(path)):
+        raise RasterError(
+            f"cannot read {path}: files are read from the disks of this machine only; download it"
+        )
     if not is_there:
         raise RasterError(
-            f"cannot read {path}: there is no such file; where files have moved, index them anew"
+            f"cannot read {path}: there is no such file; name one that is there (where the files "
+            "of a table have moved, index them anew)"
         )
     if path.is_dir():
         raise RasterError(f"cannot read {path}: it is a folder; name a raster file")
+    if not os.access(path, os.R_OK):
+        raise RasterError(f"cannot read {path}: permission denied; ask its owner for leave to read")
     with reading(path):
         dataset = rasterio.open(path, **options)
     with dataset:

@@ -77,6 +77,7 @@ class Scene:
                 check_same_grid(headers[0].grid, other.grid, headers[0].path, other.path)
             self.grid = headers[0].grid
             self.misplaced = headers[0].misplaced
+            self.described = tuple(name for header in headers for name in header.descriptions)
             dtypes = {header.dtype for header in headers}
             self.dtype = dtypes.pop() if len(dtypes) == 1 else "float32"
             self._channels = channels_of(headers, bands)
