@@ -195,7 +195,8 @@ def test_chips_are_selected_by_split_domain_and_labels(tmp_path: Path) -> None:
     assert [row.id for row in manifest.select(split=["train", "test"], domains=["y"])] == ["b", "c"]
     assert [row.id for row in manifest.select(labelled=False)] == ["b", "d"]
     with pytest.raises(
-        ManifestError, match=r"split 'tets' \(did you mean 'test'\?\); it has train"
+        ManifestError,
+        match=r"split 'tets' \(did you mean 'test'\?\); it has train.*`sarwater split`",
     ):
         manifest.select(split="tets")
 
