@@ -167,7 +167,7 @@ class LabelFree:
         self._chips = list(self._sampled(part))
         self._groups = self._statistics(part)
         first = self._chips[0]
-        self.seen = Observation(first.image.shape[0], first.units)
+        self.seen = Observation(first.bands, first.units)
         self._maps = [self._water(chip, chip.image) for chip in self._chips]
         for chip, water in zip(self._chips, self._maps, strict=True):
             self.seen.add(chip, water)

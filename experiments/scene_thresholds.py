@@ -54,7 +54,7 @@ def at_scene_thresholds(
 
 def _threshold(predictor: Predictor, scene: Manifest) -> float:
     info = predictor.info
-    seen, pixels = Observation(len(info.bands), info.units), 0
+    seen, pixels = Observation(info.bands, info.units), 0
     group = None
     if info.normalization.needs_group:
         every = (("", predictor.model_chip(read_chip(r, with_target=False))) for r in scene)

@@ -90,6 +90,7 @@ def test_an_unknown_loss_names_those_that_there_are() -> None:
     [
         (LossSettings, {"terms": []}, "terms: "),
         (LossSettings, {"terms": [{"name": "tversky", "fp_weight": 0, "fn_weight": 0}]}, "not all"),
+        (LossSettings, {"terms": [{"name": "dice", "weight": 0}]}, "terms: one term at least must"),
         (PatchSettings, {"size": 16}, "size: "),
         (PatchSettings, {"max_nodata": 1}, "max_nodata: "),
         (PatchSettings, {"per_epoch": 0}, "per_epoch: "),

@@ -3,7 +3,9 @@
 import importlib
 import json
 import platform
+import re
 import shutil
+import tomllib
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ import torch
 from sarwater import diagnosis
 from sarwater.cli import main
 from sarwater.diagnosis import as_json, diagnose
+
+ROOT = Path(__file__).parents[1]
 
 
 def test_versions_are_those_of_the_packages() -> None:
@@ -26,6 +30,28 @@ def test_versions_are_those_of_the_packages() -> None:
     assert set(found["accelerator"]) == (
         {f"cuda:{index}" for index in range(torch.cuda.device_count())} or {"cuda"}
     )
+
+
+def test_every_package_that_is_asked_for_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    names = {re.split(r"[<>=,\[ ]", line)[0] for line in project["dependencies"]}
+    monkeypatch.setattr(diagnosis, "requires", lambda _: project["dependencies"])
+    found = {one.name: one for one in diagnose() if one.topic == "package"}
+    assert names <= set(found)
+    assert {"pillow", "pyyaml", "pystac"} <= names
+    needed = {name for name, one in found.items() if one.is_needed}
+    assert needed == names - {"openvino", "tensorboard"}  # it works without these, though worse
+    assert {found[name].advice for name in names} == {""}
+
+
+def test_without_a_record_of_what_it_needs_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_record(name: str) -> list[str]:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(diagnosis, "requires", no_record)
+    found = as_json(diagnose())
+    assert found["works"] is False
+    assert found["package"]["sarwater"]["found"] == "not installed"
 
 
 def test_what_is_needed_and_missing_fails_with_a_way_to_get_it(

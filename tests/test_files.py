@@ -2,15 +2,19 @@ import errno
 import json
 import os
 import stat
+import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sarwater.errors import OutputError, OutputExistsError
+from sarwater.errors import DataError, OutputError, OutputExistsError
 from sarwater.files import (
     atomic_folder,
     atomic_path,
+    read_errors,
     refuse_existing,
     refuse_inputs,
     write_json,
@@ -64,6 +68,32 @@ def test_a_file_has_the_usual_permissions(tmp_path: Path) -> None:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "a.txt").stat().st_mode) == 0o644
     assert stat.S_IMODE((tmp_path / "folder").stat().st_mode) == 0o755
+
+
+def test_threads_that_write_leave_the_permissions_of_all_files_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    umask = os.umask
+
+    def slow(mask: int) -> int:
+        """Let another thread come in between, as happens now and then."""
+        former = umask(mask)
+        time.sleep(0.001)
+        return former
+
+    def write(thread: int) -> None:
+        for number in range(10):
+            write_text(tmp_path / f"{thread}_{number}.txt", "")
+
+    before = umask(0o027)
+    monkeypatch.setattr(os, "umask", slow)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(write, range(4)))
+    finally:
+        left = umask(before)
+    assert left == 0o027
+    assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o640}
 
 
 def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -195,6 +225,27 @@ def test_what_another_process_wrote_meanwhile_stays(open_output: Any, tmp_path: 
         overtaken()
     assert path.read_text() == "first"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def failed(error: Exception) -> None:
+    with read_errors(Path("a.json"), "make it anew"):
+        raise error
+
+
+def test_what_cannot_be_read_is_not_called_damaged() -> None:
+    for number in (errno.EACCES, errno.EIO):
+        reason = os.strerror(number)
+        with pytest.raises(DataError, match=rf"^cannot read a\.json: {reason}; see to its perm"):
+            failed(OSError(number, reason))
+    with pytest.raises(DataError, match=r"^cannot read /other: "):
+        failed(PermissionError(errno.EACCES, "Permission denied", "/other"))
+    for damage in (KeyError("x"), zipfile.BadZipFile("x"), OSError("x"), NotImplementedError("x")):
+        with pytest.raises(DataError, match=r"^a\.json is damaged \(\w+: '?x'?\); make it anew$"):
+            failed(damage)
+    with pytest.raises(DataError, match=r"^says it itself$"):
+        failed(DataError("says it itself"))
+    with pytest.raises(MemoryError):
+        failed(MemoryError())
 
 
 def test_a_folder_that_is_read_is_not_replaced(tmp_path: Path) -> None:

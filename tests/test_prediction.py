@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sarwater.errors import DataError, ModelError
+from sarwater.errors import ConfigError, DataError, ModelError
 from sarwater.models.bundle import Bundle
 from sarwater.normalize import BandStatistics, Normalization, Normalizer, image_statistics
 from sarwater.prediction import (
@@ -18,7 +18,7 @@ from sarwater.prediction import (
     water_probability,
 )
 from sarwater.types import AnyArray, Chip, FloatArray, Grid, Units
-from tests.tiny_models import PATCH, engine, info, predictor
+from tests.tiny_models import PATCH, engine, info, predictor, segmenter_bundle
 
 
 def decibels(height: int = PATCH, width: int = PATCH, bands: int = 2) -> FloatArray:
@@ -211,6 +211,16 @@ def test_a_model_of_bytes_takes_calibrated_scenes_by_what_it_knows_of_decibels()
     found = served.for_units(Units.LINEAR).predict_chip(power)
     np.testing.assert_allclose(found, fitted.predict_chip(chip(image)), atol=1e-5)
     assert served.for_units(Units.DB, Units.LINEAR).info == fitted.info
+
+
+def test_an_engine_that_was_handed_over_is_not_dropped_for_other_weights() -> None:
+    with pytest.raises(ConfigError, match=r"^the engine '.+' was made for other weights; name an"):
+        predictor().with_bundle(segmenter_bundle())
+    options = PredictionOptions(engine="torch", device="cpu")
+    first, second = segmenter_bundle(), segmenter_bundle(seed_margin=1.0)
+    other = Predictor(first, options).with_bundle(second)
+    assert other.bundle is second
+    assert other.engine.name == "torch cpu float32"
 
 
 @pytest.mark.parametrize("units", [Units.BYTE, Units.AMPLITUDE, Units.OTHER])

@@ -90,6 +90,29 @@ def test_a_process_that_is_drawn_for_by_another_is_silent() -> None:
     assert on_terminal(quiet) == "[0, 1, 2]\r\n"
 
 
+def test_blocks_of_silence_that_overlap_end_with_the_last_one() -> None:
+    code = """
+import threading
+from sarwater.progress import silent, track
+entered, left = threading.Event(), threading.Event()
+def first():
+    with silent():
+        entered.set()
+        left.wait()
+thread = threading.Thread(target=first)
+thread.start()
+entered.wait()
+with silent():
+    left.set()
+    thread.join()
+    print(list(track([1], "unseen", 1)))
+print(list(track([2], "seen", 1)))
+"""
+    shown = on_terminal(code)
+    assert "unseen" not in shown
+    assert "seen" in shown
+
+
 def test_items_pass_through() -> None:
     assert list(track((n * n for n in range(4)), "squares", 4)) == [0, 1, 4, 9]
     with silent(), step("reading", total=None) as bar:

@@ -24,7 +24,6 @@ from sarwater.raster import (
     label_values,
     lonlat_bounds,
     open_writer,
-    opening,
     pixel_area,
     read_chip,
     read_header,
@@ -124,6 +123,36 @@ def test_the_border_rule_is_for_bytes_unless_asked_for(
         chip = read_chip(make_record(path, units=units, nodata=nodata))
         assert not chip.valid[:2].any()
         assert chip.valid[2:].all()
+    for dtype in ("float32", "uint16"):  # units are what counts, not the type that holds them
+        chip = read_chip(make_record(make_tif("b.tif", values.astype(dtype)), units=Units.BYTE))
+        assert not chip.valid[:2].any()
+        assert chip.valid[2:].all()
+
+
+@pytest.mark.parametrize(
+    ("bands", "follows"),
+    [
+        (("vh", "angle"), True),
+        (("Sigma0_VV", "Sigma0_VH"), True),
+        (("VV-VH", "x"), True),
+        (("band1", "band2"), True),
+        (("red", "green"), False),
+        (("savvy", "band1a"), False),
+    ],
+)
+def test_white_and_black_are_no_border_in_pictures(
+    bands: tuple[str, ...], follows: bool, make_tif: TifMaker, make_record: RecordMaker
+) -> None:
+    values = np.full((2, 4, 4), 7, np.uint8)
+    values[:, 0], values[:, 1] = 255, 0
+    path = make_tif("a.tif", values)
+    chip = read_chip(make_record(path, units=Units.BYTE, bands=bands))
+    assert chip.valid[:2].any() != follows
+    assert (
+        not read_chip(make_record(path, units=Units.BYTE, bands=bands, nodata="border"))
+        .valid[:2]
+        .any()
+    )
 
 
 def test_the_darkest_water_and_bright_targets_stay_valid(
@@ -171,6 +200,61 @@ def flooded_border(image: AnyArray) -> BoolArray:
 )
 def test_the_border_rule_is_a_flood_fill(image: AnyArray) -> None:
     np.testing.assert_array_equal(border_valid(image), flooded_border(image))
+
+
+def lone_border(band: AnyArray) -> BoolArray:
+    """Flood from the middles of squares of 255, as far as these lie within the frame."""
+    half = borders._CORE // 2
+    is_core = [
+        [
+            (band[max(r - half, 0) : r + half + 1, max(c - half, 0) : c + half + 1] == 255).all()
+            for c in range(band.shape[1])
+        ]
+        for r in range(band.shape[0])
+    ]
+    marked = np.where((band == 0) | (band == 255), 0, 90)  # all that a border may run through
+    return flooded_border(np.where(is_core, 255, marked)[None])
+
+
+@given(
+    st.tuples(st.integers(1, 14), st.integers(1, 12)).flatmap(
+        lambda shape: arrays(np.uint8, shape, elements=st.sampled_from([0, 255, 255, 90]))
+    ),
+    st.lists(st.tuples(st.integers(0, 14), st.integers(0, 12)), max_size=2),
+    st.integers(1, 5),
+    st.sampled_from([1, 3, 5]),
+)
+def test_a_band_alone_needs_squares_of_no_data(
+    band: AnyArray, corners: list[tuple[int, int]], strip: int, core: int
+) -> None:
+    for row, col in corners:
+        band[row : row + 5, col : col + 5] = 255
+
+    def read(row: int, rows: int) -> AnyArray:
+        return band[None, row : row + rows]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(borders, "_CORE", core)
+        patch.setattr(borders, "STRIP", strip)
+        expected = lone_border(band)
+        np.testing.assert_array_equal(border_valid(band[None], is_alone=True), expected)
+        found = Borders(read, len(band), is_alone=True).valid(read, 0, len(band))
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_bright_target_beside_dark_water_is_no_border_of_one_band(
+    make_tif: TifMaker, make_record: RecordMaker
+) -> None:
+    values = np.full((40, 40), 90, np.uint8)
+    values[:, :6] = 255  # the border, with zeros beside it
+    values[:, 6] = 0
+    values[20:30, 20:30] = 0  # a lake, and a ship on it
+    values[24:26, 24:26] = 255
+    expected = np.ones((40, 40), bool)
+    expected[:, :7] = False
+    path = make_tif("a.tif", values)
+    chip = read_chip(make_record(path, units=Units.BYTE, bands=("VV",)))
+    np.testing.assert_array_equal(chip.valid, expected)
 
 
 @given(
@@ -259,7 +343,6 @@ def test_files_of_one_band_make_one_image(make_tif: TifMaker) -> None:
     files = [make_tif(f"scene_{b}.tif", v) for b, v in zip(("vv", "vh"), values, strict=True)]
     with Scene(files) as scene:
         assert scene.bands == ("vv", "vh")
-        assert scene.name == "scene"
         assert scene.band_indices(["VH", "VV"]) == [1, 0]
         image, valid = scene.read(1, 2, 3, 4, bands=[1])
     np.testing.assert_array_equal(image, values[1:, 1:4, 2:6])
@@ -482,6 +565,48 @@ def test_bounds_of_a_utm_chip_lie_where_the_zone_says() -> None:
     assert lonlat_bounds(Grid(4, 4)) is None
 
 
+@pytest.mark.parametrize(
+    ("crs", "corner", "size"),
+    [
+        ("EPSG:32633", (1e9, 1e9), 10),  # projects to nothing
+        ("EPSG:4326", (500_000, 5_780_000), 10),  # meters called degrees
+        ("EPSG:4326", (10, 95), 0.001),
+    ],
+)
+def test_a_grid_that_lies_nowhere_is_an_error(
+    crs: str, corner: tuple[float, float], size: float
+) -> None:
+    grid = Grid(64, 64, Affine(size, 0, corner[0], 0, -size, corner[1]), crs)
+    with pytest.raises(DataError, match=rf"/x/a\.tif lies nowhere on Earth: its CRS is {crs}"):
+        lonlat_bounds(grid, Path("/x/a.tif"))
+
+
+@pytest.mark.parametrize(
+    ("west", "width", "expected"),
+    [
+        (350, 4, (-10, -6)),
+        (179, 4, (179, -177)),
+        (-181, 4, (179, -177)),
+        (-10, 20, (-10, 10)),
+        (0, 360, (-180, 180)),
+        (176, 4, (176, 180)),
+    ],
+)
+def test_longitudes_are_within_180_degrees(
+    west: float, width: int, expected: tuple[float, float]
+) -> None:
+    grid = Grid(1, width, Affine(1, 0, west, 0, -1, 50), "EPSG:4326")
+    assert lonlat_bounds(grid) == (expected[0], 49, expected[1], 50)
+
+
+def test_heights_are_no_matter_to_the_place() -> None:
+    flat = Grid(4, 4, PLACE, CRS)
+    for crs in (f"{CRS}+5773", rasterio.crs.CRS.from_user_input(f"{CRS}+5773").to_wkt()):
+        check_same_grid(flat, Grid(4, 4, PLACE, crs), Path("a"), Path("b"))
+    with pytest.raises(DataError, match="its CRS is"):
+        check_same_grid(flat, Grid(4, 4, PLACE, "EPSG:32632+5773"), Path("a"), Path("b"))
+
+
 def test_the_area_of_a_pixel() -> None:
     assert pixel_area(Grid(4, 4)) is None
     assert pixel_area(Grid(4, 4, PLACE, CRS)) == pytest.approx(100)
@@ -659,6 +784,6 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(
     make_tif: TifMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = make_tif("a.tif", decibels())
-    monkeypatch.setattr(opening.os, "access", lambda path, _: path != file)  # root may read all
+    monkeypatch.setattr("os.access", lambda path, _: path != file)  # root may read all
     with pytest.raises(RasterError, match=r"a\.tif: permission denied; ask"):
         read_header(file)

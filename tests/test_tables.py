@@ -13,6 +13,22 @@ def test_any_line_ends_and_empty_lines(end: str) -> None:
     assert rows == [{"id": "a", "split": "train"}, {"id": "b", "split": "val"}]
 
 
+def test_columns_without_a_name_are_kept_where_they_have_text() -> None:
+    text = "id,, split ,,\na,note,train,,,\nb,,val, ,, \nc,,val,,,surplus\n"
+    assert [row for _, row in csv_rows(text, ["id"])] == [
+        {"id": "a", "column 2": "note", "split": "train"},
+        {"id": "b", "column 2": "", "split": "val"},
+        {"id": "c", "column 2": "", "split": "val", None: ["surplus"]},
+    ]
+
+
+def test_columns_that_are_known_may_be_in_any_case() -> None:
+    rows = list(csv_rows("ID, Split,Note\na,x,y\n", ["id"], ["split"]))
+    assert rows == [(2, {"id": "a", "split": "x", "Note": "y"})]
+    with pytest.raises(ValueError, match="names split twice"):
+        list(csv_rows("id,split,Split\n", ["id"], ["split"]))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -49,6 +51,10 @@ def test_only_decibel_and_linear_convert(found: Units, wanted: Units) -> None:
         ([0.003, 0.05, 4.0], "float32", Units.LINEAR),
         ([40.0, 200.0, 900.0], "float32", Units.AMPLITUDE),
         ([40, 200, 900], "uint16", Units.AMPLITUDE),
+        ([-26, -14, -9, -3], "int16", Units.DB),
+        ([-26, -14, 2], "int32", Units.DB),
+        ([40, 200, 900, -1], "int16", Units.AMPLITUDE),
+        ([-32768, -32768, 200], "int16", Units.AMPLITUDE),
         ([0, 90, 255], "uint8", Units.BYTE),
         ([], "uint8", Units.BYTE),
         ([], "float32", Units.OTHER),
@@ -62,6 +68,31 @@ def test_a_few_negative_pixels_of_noise_do_not_make_decibels() -> None:
     values = np.full(100_000, 0.05, np.float32)
     values[:5] = -0.001
     assert guess_units(values, "float32") == Units.LINEAR
+
+
+@pytest.mark.parametrize("water", [0.05, 0.3])
+def test_noise_that_was_subtracted_does_not_make_decibels(water: float) -> None:
+    """Calm water lies around zero then, half of it below."""
+    random = np.random.default_rng(0)
+    is_water = random.random(20_000) < water
+    power = np.where(is_water, random.normal(0, 0.002, 20_000), random.gamma(4, 0.02, 20_000))
+    assert (power < 0).mean() > 0.01
+    assert guess_units(power.astype(np.float32), "float32") == Units.LINEAR
+
+
+@pytest.mark.parametrize("middle", [-12.0, 0.5, 3.0])
+def test_decibels_around_zero_are_decibels(middle: float) -> None:
+    decibels = np.random.default_rng(0).normal(middle, 4, 20_000).astype(np.float32)
+    assert guess_units(decibels, "float32") == Units.DB
+
+
+@pytest.mark.parametrize("units", [Units.LINEAR, Units.AMPLITUDE])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_one_floor_for_all_backscatter(units: Units, dtype: type[np.floating[Any]]) -> None:
+    found = in_decibels(np.array([0, 1e-9, 1e-3, 1], dtype), units)
+    assert found.dtype == dtype
+    expected = [-50, -50, -30 if units == Units.LINEAR else -50, 0]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def backscatter() -> dict[Units, NDArray[np.float64]]:

@@ -3,30 +3,24 @@
 import importlib
 import os
 import platform
+import re
 import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
 from sarwater import __version__
 from sarwater.files import cache_folder
+from sarwater.machine import usable_cores
 
-_NEEDED = {
-    "torch": "pip install torch",
+_ADVICE = {
     "torchvision": "pip install torchvision, of the version that fits torch",
-    "lightning": "pip install lightning",
-    "segmentation-models-pytorch": "pip install segmentation-models-pytorch",
-    "timm": "pip install timm",
-    "rasterio": "pip install rasterio",
-    "geopandas": "pip install geopandas",
-    "pyogrio": "pip install pyogrio",
-    "distributed": "pip install distributed",
-    "onnx": "pip install onnx",
 }
+"""What to do about a package that is needed and missing, where that is not said already."""
 _WORTHWHILE = {
     "openvino": "pip install openvino: maps several times as fast on a CPU",
     "tensorboard": "pip install tensorboard: draws the curves of a run while it trains",
@@ -34,7 +28,13 @@ _WORTHWHILE = {
     "mlflow": "pip install mlflow: keeps the curves of many runs (--loggers mlflow)",
     "wandb": "pip install wandb: keeps the curves of many runs (--loggers wandb)",
 }
-_MODULES = {"segmentation-models-pytorch": "segmentation_models_pytorch"}
+_MODULES = {
+    "pillow": "PIL",
+    "pyyaml": "yaml",
+    "segmentation-models-pytorch": "segmentation_models_pytorch",
+}
+"""Names to import, where they are not those of the packages."""
+_NAME = re.compile(r"[\w.-]+")
 _DRIVERS = {"COG": "maps", "GPKG": "polygons", "FlatGeobuf": "polygons", "PNG": "quick-looks"}
 _ROOM_GB = 2.0
 """Room on a disk under which a whole scene may not find a place."""
@@ -75,7 +75,13 @@ def diagnose() -> list[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    for packages, is_needed in ((_NEEDED, True), (_WORTHWHILE, False)):
+    try:
+        needed = _needed()
+    except PackageNotFoundError:
+        advice = "pip install sarwater, which brings the packages that it needs"
+        yield Finding("package", "sarwater", "not installed", advice, is_needed=True)
+        needed = {}
+    for packages, is_needed in ((needed, True), (_WORTHWHILE, False)):
         for name, advice in packages.items():
             try:
                 found = version(name)
@@ -88,6 +94,14 @@ def _packages() -> Iterator[Finding]:
                 yield Finding("package", name, found, again, is_needed)
             else:
                 yield Finding("package", name, found, is_needed=is_needed)
+
+
+def _needed() -> dict[str, str]:
+    """Return the packages that sarwater says it needs, and how to get each."""
+    names = [match[0] for text in requires("sarwater") or () if (match := _NAME.match(text))]
+    return {
+        name: _ADVICE.get(name, f"pip install {name}") for name in names if name not in _WORTHWHILE
+    }
 
 
 def _import_error(package: str) -> str:
@@ -133,7 +147,9 @@ def _engines() -> Iterator[Finding]:
 
 def _machine() -> Iterator[Finding]:
     yield Finding("machine", "system", platform.platform())
-    yield Finding("machine", "cores", str(os.cpu_count()))
+    usable, there = usable_cores(), os.cpu_count() or 1
+    of_all = "" if usable == there else f" of {there}; the others are not for this process"
+    yield Finding("machine", "cores", f"{usable}{of_all}")
     memory = _memory_gib()
     if memory is not None:
         few = "maps take 1 GiB, trainings some more: close other programs" if memory < 4 else ""

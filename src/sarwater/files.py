@@ -3,8 +3,11 @@
 import errno
 import json
 import os
+import secrets
 import shutil
-import tempfile
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +15,7 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
-from sarwater.errors import OutputError, OutputExistsError, SarwaterError
+from sarwater.errors import DataError, OutputError, OutputExistsError, SarwaterError
 
 _MARK = ".sarwater"
 """Hidden file in every folder that sarwater wrote; no other folder is ever replaced. It lists, as
@@ -153,6 +156,49 @@ def _explain(path: Path, error: OSError) -> str:
     return f"cannot write {path}: {reason}; name a place where files can be written"
 
 
+_DAMAGE = (
+    EOFError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError,
+    SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What JSON, NumPy and zip raise of content that is not what it should be; not `MemoryError`."""
+
+
+@contextmanager
+def read_errors(path: Path, advice: str, kind: type[SarwaterError] = DataError) -> Iterator[None]:
+    """Turn what a file raises that is damaged, or cannot be read, into one line that names it.
+
+    Args:
+        path: of the file.
+        advice: what to do where it is damaged.
+        kind: of the error.
+    """
+    try:
+        yield
+    except SarwaterError:  # it says itself what is wrong with which file
+        raise
+    except (OSError, *_DAMAGE) as error:
+        refused = read_refusal(path, error)
+        found = f"{type(error).__name__}: {error}"
+        raise kind(refused or f"{path} is damaged ({found}); {advice}") from error
+
+
+def read_refusal(path: Path, error: BaseException) -> str | None:
+    """Say in a line why a file system does not let a file be read; None of any other error."""
+    # Without a number, or with this one, it is of a library that did not like the content.
+    if not isinstance(error, OSError) or error.errno in (None, errno.EINVAL):
+        return None
+    named = error.filename or path
+    return f"cannot read {named}: {error.strerror}; see to its permissions and its disk"
+
+
+def _place_aside(path: Path, suffix: str = "") -> Path:
+    """Name a place beside ``path``; made as usual, so that the kernel applies the umask.
+
+    A umask cannot be looked at without setting it, which other threads would write by.
+    """
+    return path.parent / f"{_ASIDE}{secrets.token_hex(8)}{suffix}"
+
+
 @contextmanager
 def atomic_path(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` when the block succeeds.
@@ -170,13 +216,11 @@ def atomic_path(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
             raise OutputExistsError(f"{path} is a folder; name a file")
         refuse_existing(path, overwrite=overwrite)
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=_ASIDE, suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    aside = Path(name)
+        aside = _place_aside(path, path.suffix)
+        aside.touch(exist_ok=False)
     try:
         with output_errors(path, aside):
             yield aside
-            aside.chmod(0o666 & ~_umask())
             # Another process may have written there in the meantime.
             refuse_existing(path, overwrite=overwrite)
             aside.replace(path)
@@ -196,12 +240,12 @@ def atomic_folder(path: str | Path, *, overwrite: bool = False) -> Iterator[Path
     refuse_existing(path, overwrite=overwrite, folder=True)
     with output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=path.parent))
+        aside = _place_aside(path)
+        aside.mkdir()
     try:
         with output_errors(path, aside):
             yield aside
             mark_as_own(aside, (entry.name for entry in aside.iterdir()))
-            aside.chmod(0o777 & ~_umask())
             _put_in_place(aside, path, overwrite=overwrite)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -248,9 +292,3 @@ def cache_folder() -> Path | None:
     if named == "":
         return None
     return Path(named) if named else user_cache_path("sarwater", appauthor=False)
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current

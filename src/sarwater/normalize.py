@@ -19,7 +19,7 @@ FIXED_RANGES: Mapping[Units, tuple[float, float]] = {
 }
 """Lowest and highest value that ``fixed`` maps to -1 and 1, by units."""
 
-_SMALLEST_STD = 1e-6
+SMALLEST_STD = 1e-6
 """Standard deviations below this (constant bands) do not divide."""
 
 
@@ -139,7 +139,7 @@ class Normalizer:
                     f"{image.shape[0]}; give the bands that the model was trained on"
                 )
             mean = np.asarray(statistics.mean, np.float32)[:, None, None]
-            std = np.maximum(np.asarray(statistics.std, np.float32), _SMALLEST_STD)
+            std = np.maximum(np.asarray(statistics.std, np.float32), SMALLEST_STD)
             scaled = np.subtract(image, mean, dtype=np.float32)
             scaled /= std[:, None, None]
         scaled = scaled.astype(np.float32, copy=False)

@@ -9,7 +9,7 @@ import numpy as np
 
 from sarwater.engines import Engine as Engine
 from sarwater.engines import engine_for
-from sarwater.errors import ModelError
+from sarwater.errors import ConfigError, ModelError
 from sarwater.normalization_kinds import Normalization
 from sarwater.normalize import BandStatistics
 from sarwater.stitching import (
@@ -200,12 +200,14 @@ class Predictor:
             engine: what runs it, in place of one that the options name.
 
         Raises:
-            ConfigError: overlap or batch size is out of range, or there is no such engine.
-            ModelError: the model cannot be built, or there is no such device.
+            ConfigError: overlap or batch size is out of range, or there is no such engine or
+                device.
+            ModelError: the model cannot be built.
         """
         self.bundle = bundle
         self.options = options = options or PredictionOptions()
         self.info = _renormalized(bundle.info, options.normalization)
+        self._is_engine_given = engine is not None
         self.engine = engine or self._engine_for(bundle)
         patch = self.info.window_size
         self.windows = Windows(
@@ -232,8 +234,15 @@ class Predictor:
             bundle: with the same description as this one's.
 
         Raises:
+            ConfigError: this one runs by an engine that was handed over, which knows its own
+                weights only.
             ModelError: the model cannot be built.
         """
+        if self._is_engine_given:
+            raise ConfigError(
+                f"the engine '{self.engine.name}' was made for other weights; name an engine in "
+                "the options in place of handing one over, or make a predictor for each model"
+            )
         other = copy(self)
         other.bundle = bundle
         other.engine = self._engine_for(bundle)

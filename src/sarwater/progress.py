@@ -98,7 +98,7 @@ class _Screen:
         # A loop that was left early may be cleared up at any moment, also while a step begins.
         self.lock = threading.RLock()
         self.bars: Progress | None = None
-        self.is_silent = False
+        self.silenced = 0
 
     def start(self) -> tuple[Progress, bool]:
         """Return the bars, and whether they begin now."""
@@ -106,7 +106,7 @@ class _Screen:
             if self.bars is not None:
                 return self.bars, False
             # Rich takes FORCE_COLOR for a terminal; a log file is none, whatever is set.
-            is_seen = sys.stderr.isatty() and is_first_process() and not self.is_silent
+            is_seen = sys.stderr.isatty() and is_first_process() and not self.silenced
             self.bars = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=20),
@@ -170,9 +170,14 @@ def track(
 
 @contextmanager
 def silent() -> Iterator[None]:
-    """Draw no bar in the block: for a process whose terminal another one draws on."""
-    former, _screen.is_silent = _screen.is_silent, True
+    """Draw no bar in the block: for a process whose terminal another one draws on.
+
+    Blocks of several threads may overlap: bars are drawn again when the last one has ended.
+    """
+    with _screen.lock:
+        _screen.silenced += 1
     try:
         yield
     finally:
-        _screen.is_silent = former
+        with _screen.lock:
+            _screen.silenced -= 1

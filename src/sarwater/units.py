@@ -5,16 +5,17 @@ import numpy as np
 from sarwater.errors import DataError
 from sarwater.types import AnyArray, FloatArray, Units
 
-_FLOOR_LINEAR = 1e-5
-"""Linear power below which a decibel value is clipped (-50 dB, under any sensor's noise)."""
+_FLOORS = {Units.LINEAR: 1e-5, Units.AMPLITUDE: 1e-5**0.5}
+"""Power and amplitude that count as -50 dB, under any sensor's noise, as does all below."""
 
 
 def guess_units(values: AnyArray, dtype: str) -> Units:
     """Guess the units of backscatter from valid values and the type they are stored in.
 
-    Bytes are ``8bit`` and other integers ``amplitude``. Floats that go below zero are ``db``;
-    floats that do not are ``linear`` when their median is under 10, ``amplitude`` otherwise.
-    No values at all give ``other``.
+    Bytes are ``8bit``; other integers ``db`` when their median is below zero and ``amplitude``
+    otherwise. Floats that go below zero are ``db``, but for few and small ones that subtracted
+    noise leaves; others are ``linear`` when their median is under 10, ``amplitude`` otherwise. No
+    values at all give ``other``.
 
     >>> guess_units(np.array([-22.5, -8.0, 1.5]), "float32").value
     'db'
@@ -25,11 +26,16 @@ def guess_units(values: AnyArray, dtype: str) -> Units:
         return Units.BYTE
     if values.size == 0:
         return Units.OTHER
+    median = float(np.median(values))
     if np.dtype(dtype).kind in "ui":
-        return Units.AMPLITUDE
-    if float(np.mean(values < 0)) > 0.001:
+        # Far below is what marks no data, undeclared.
+        return Units.DB if -100 < median < 0 else Units.AMPLITUDE
+    below = values[values < 0]
+    share = len(below) / values.size
+    is_noise = 0.001 < share < 0.25 and float(np.median(-below)) < median / 4
+    if share > 0.001 and not is_noise:
         return Units.DB
-    return Units.LINEAR if float(np.median(values)) < 10 else Units.AMPLITUDE
+    return Units.LINEAR if median < 10 else Units.AMPLITUDE
 
 
 PLAUSIBLE: dict[Units, tuple[float, float]] = {
@@ -65,8 +71,7 @@ def convert(image: FloatArray, found: Units, wanted: Units) -> FloatArray:
             "sensor's calibration; calibrate the image, or use a model of these units"
         )
     if wanted == Units.DB:
-        floored = np.maximum(image, np.float32(_FLOOR_LINEAR))
-        return np.asarray(10 * np.log10(floored), dtype=np.float32)
+        return np.asarray(in_decibels(image, Units.LINEAR), dtype=np.float32)
     return np.asarray(np.float32(10) ** (image / np.float32(10)), dtype=np.float32)
 
 
@@ -77,16 +82,16 @@ BYTE_COUNTS_PER_DB = 255 / 30
 def in_decibels(image: AnyArray, units: Units) -> AnyArray:
     """Return values on a logarithmic scale: 10 log10 of power, 20 log10 of amplitude.
 
-    What is one already (dB, 8-bit) and what is no backscatter stays. Power and amplitude under
-    1e-5 count as that.
+    What is one already (dB, 8-bit) and what is no backscatter stays. The least is -50 dB. Float32
+    and float64 stay such.
 
     >>> in_decibels(np.float32([0.1, 0]), Units.AMPLITUDE).round(3).tolist()
-    [-20.0, -100.0]
+    [-20.0, -50.0]
     """
-    if units not in (Units.LINEAR, Units.AMPLITUDE):
+    if units not in _FLOORS:
         return image
-    factor = np.float32(10 if units == Units.LINEAR else 20)
-    return np.asarray(factor * np.log10(np.maximum(image, np.float32(_FLOOR_LINEAR))))
+    factor = 10 if units == Units.LINEAR else 20
+    return np.asarray(factor * np.log10(np.maximum(image, _FLOORS[units])))
 
 
 def add_decibels(image: AnyArray, decibel: AnyArray | np.float32, units: Units) -> AnyArray:

@@ -3,12 +3,14 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
 from scipy.stats import entropy
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from sarwater.adaptation.alignment import (
@@ -106,19 +108,44 @@ def test_a_class_a_domain_only_where_it_is_asked_for() -> None:
     sides = FeatureAlignment(DannMethod(hidden=8), 5, THREE)
     assert sides.discriminator(torch.zeros(1, 5, 1, 1)).shape[1] == 2
     assert of_features(THREE).discriminator(torch.zeros(1, 5, 1, 1)).shape[1] == 3
-    assert THREE.weights() == (0.25, 0.25, 0.5)
-    assert sum(DomainNames(("a",), ("b", "c", "d")).weights()) == pytest.approx(1)
 
 
-def test_an_absent_domain_is_left_out() -> None:
+def test_an_absent_domain_leaves_its_share_to_the_others_of_its_side() -> None:
     sides, alignment = batch(0, 2, 2), of_features(THREE)
-    logits = alignment.discriminator(sides.features)
-    surprise = -logits.log_softmax(dim=1)
-    expected = (surprise[:1, 0].mean() / 4 + surprise[1:, 2].mean() / 2) / (3 / 4)
+    surprise = -alignment.discriminator(sides.features).log_softmax(dim=1)
+    expected = (surprise[:1, 0].mean() + surprise[1:, 2].mean()) / 2
     torch.testing.assert_close(alignment(sides, 1.0)[0], expected)
-    only = batch(0, 0)
+    sides = batch(0, 1, 2)
+    sides.valid[1] = False  # present without data is absent
+    surprise = -alignment.discriminator(sides.features).log_softmax(dim=1)
+    expected = (surprise[0, 0].mean() + surprise[2, 2].mean()) / 2
+    torch.testing.assert_close(alignment(sides, 1.0)[0], expected)
+
+
+def test_an_absent_side_leaves_all_to_the_other() -> None:
+    only, alignment = batch(0, 0, 1), of_features(THREE)
     surprise = -alignment.discriminator(only.features).log_softmax(dim=1)
-    torch.testing.assert_close(alignment(only, 1.0)[0], surprise[:, 0].mean())
+    expected = (surprise[:2, 0].mean() + surprise[2, 1].mean()) / 2
+    torch.testing.assert_close(alignment(only, 1.0)[0], expected)
+
+
+@pytest.mark.parametrize("domains", ["sides", "each"])
+@pytest.mark.parametrize("domain", [(0, 1, 2, 3, 4, 5), (0, 0, 4, 4), (1, 2, 2, 5), (3, 4, 5)])
+def test_who_always_says_target_is_right_half_of_the_time(
+    domains: Literal["sides", "each"], domain: tuple[int, ...]
+) -> None:
+    names = DomainNames(("a", "b", "c", "d"), ("e", "f"))
+    alignment = FeatureAlignment(DannMethod(hidden=8, domains=domains), 5, names)
+    *_, last = (m for m in alignment.discriminator.modules() if isinstance(m, nn.Conv2d))
+    assert last.bias is not None
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias.zero_()
+        last.bias[-2 if domains == "each" else -1] = 50.0  # says e, or target
+    _, accuracy = alignment(batch(*domain), 1.0)
+    targets = set(domain) & {4, 5}
+    right = 1.0 if domains == "sides" else (4 in targets) / len(targets)
+    assert float(accuracy) == pytest.approx(right / 2)
 
 
 def test_cells_without_data_count_for_nothing() -> None:
@@ -165,11 +192,29 @@ def test_the_logits_get_the_reversed_gradient_of_their_entropy() -> None:
     torch.testing.assert_close(gradients(loss, sides.logits)[0], expected)
 
 
-def test_two_equal_processes_have_the_loss_of_one() -> None:
-    sides = batch(0, 1, 1, valid_share=0.6)
-    for build in (lambda reduce: of_features(TWO, reduce), of_outputs):
-        one, two = build(identity), build(lambda statistics: 2 * statistics)
-        torch.testing.assert_close(two(sides, 1.0), one(sides, 1.0))
+@pytest.mark.parametrize("build", [partial(of_features, TWO), of_outputs])
+def test_processes_add_their_sums_before_they_divide(
+    build: Callable[[Reduce], Alignment],
+) -> None:
+    joint = batch(0, 0, 1, 1, 1, valid_share=0.6)
+    joint.valid[0, 20:] = False
+    seen: list[Tensor] = []
+
+    def record(statistics: Tensor) -> Tensor:
+        seen.append(statistics.detach())
+        return statistics
+
+    def part(*patches: int) -> Sides:
+        chosen = list(patches)
+        return Sides(
+            joint.logits[chosen], joint.features[chosen], joint.valid[chosen], joint.domain[chosen]
+        )
+
+    other = build(record)(part(1, 3, 4), 1.0)
+    assert len(seen) == 1, "one reduction"
+    found = build(lambda statistics: statistics + seen[0])(part(0, 2), 1.0)
+    torch.testing.assert_close(found, build(identity)(joint, 1.0))
+    assert float((found[0] - other[0]).detach().abs()) > 1e-4
 
 
 @pytest.mark.parametrize("classes", [2, 3, 5])
@@ -195,6 +240,18 @@ def test_logits_of_pixels_that_are_not_valid_do_not_matter() -> None:
     gradient = gradients(loss, logits)[0].abs().sum(dim=1)
     assert not gradient[~sides.valid].any()
     assert gradient[sides.valid].any()
+
+
+@pytest.mark.parametrize("other", [math.nan, math.inf, -math.inf])
+def test_logits_that_are_no_numbers_do_not_get_through_where_not_valid(other: float) -> None:
+    sides, alignment = batch(0, 1, valid_share=0.7), of_outputs()
+    logits = sides.logits.detach().masked_fill(~sides.valid[:, None], other).requires_grad_()
+    loss = alignment(replace(sides, logits=logits), 1.0)[0]
+    expected = alignment(sides, 1.0)[0]
+    torch.testing.assert_close(loss, expected)
+    gradient = gradients(loss, logits)[0]
+    torch.testing.assert_close(gradient, gradients(expected, sides.logits)[0])
+    assert not gradient[~sides.valid[:, None].expand_as(gradient)].any()
 
 
 def halved(sides: Sides) -> Sides:

@@ -1,5 +1,6 @@
 """Re-estimated batch norm against NumPy, and what must not change."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,7 @@ def test_nothing_but_the_statistics_changes(training: bool) -> None:
     found = network().train(training)
     before = {name: tensor.clone() for name, tensor in found.state_dict().items()}
     reestimate_batch_norm(found, batches())
+    assert set(found.state_dict()) == set(before)
     changed = {n for n, t in found.state_dict().items() if not torch.equal(t, before[n])}
     assert changed == {f"{i}.running_{what}" for i in (1, 5) for what in ("mean", "var")}
     assert all(module.training == training for module in found.modules())
@@ -95,6 +97,24 @@ def test_once_more_on_the_same_data_changes_nothing() -> None:
 def test_a_network_without_batch_norm_is_refused() -> None:
     with pytest.raises(ModelError, match="no batch normalization"):
         reestimate_batch_norm(nn.Conv2d(2, 2, 1), batches())
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_an_error_between_batches_leaves_the_network_as_it_is(training: bool) -> None:
+    found = network().train(training)
+    before = {name: tensor.clone() for name, tensor in found.state_dict().items()}
+
+    def breaking() -> Iterator[Tensor]:
+        yield batches()[1]
+        raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        reestimate_batch_norm(found, breaking())
+    after = found.state_dict()
+    assert set(after) == set(before)
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+    assert all(module.training == training for module in found.modules())
+    assert found[1].momentum == 0.1
 
 
 def test_no_data_leaves_the_network_as_it_is() -> None:

@@ -41,7 +41,7 @@ def of_the_left_half() -> Side:
 
 
 def side_by_side(one: Side, other: Side, *chips: Chip) -> SideBySide:
-    both = SideBySide(one, other, 2, Units.DB, examples=2)
+    both = SideBySide(one, other, ("VV", "VH"), Units.DB, examples=2)
     for each in chips:
         both.add(each)
     return both

@@ -43,7 +43,7 @@ def observed(seed: int = 0, units: Units = Units.DB) -> Observed:
 
 
 def of(*images: Observed) -> Observation:
-    observation = Observation(2, images[0][0].units)
+    observation = Observation(images[0][0].bands, images[0][0].units)
     for image in images:
         observation.add(*image)
     return observation
@@ -80,7 +80,7 @@ def test_the_share_of_water_counts_pixels_at_the_threshold(threshold: float) -> 
 def test_without_pixels_nothing_is_known() -> None:
     chip, probability = observed()
     chip.valid[...] = False
-    for observation in (Observation(2, Units.DB), of((chip, probability))):
+    for observation in (Observation(chip.bands, Units.DB), of((chip, probability))):
         assert math.isnan(observation.entropy)
         assert math.isnan(observation.water_share(0.5))
         assert observation.separation() is None
@@ -90,7 +90,7 @@ def test_without_pixels_nothing_is_known() -> None:
 @pytest.mark.parametrize("units", [Units.DB, Units.LINEAR])
 def test_the_separation_is_that_of_the_filtered_decibels(units: Units) -> None:
     chip, probability = observed(units=units)
-    sums = BackscatterByProbability(2)
+    sums = BackscatterByProbability(["VV", "VH"])
     quiet, inside = filtered_decibels(chip.image, chip.valid, units)
     for row, col in np.argwhere(inside):
         here = slice(row, row + 1), slice(col, col + 1)
@@ -160,6 +160,6 @@ def test_the_order_of_images_does_not_matter() -> None:
 def test_a_process_without_images_says_what_the_others_say(sign: int) -> None:
     chip, probability = observed()
     chip.image[...] *= sign
-    busy, idle = of((chip, probability)), Observation(2, chip.units)
+    busy, idle = of((chip, probability)), Observation(chip.bands, chip.units)
     add_over_processes(busy, idle)
     assert idle.separation() == busy.separation()

@@ -17,6 +17,7 @@ from sarwater.adaptation.self_training import (
     pseudo_labels,
     self_training_loss,
 )
+from sarwater.losses.functional import Reduce
 from sarwater.types import IGNORE
 
 
@@ -236,10 +237,39 @@ def test_the_loss_is_linear_in_the_weights() -> None:
     assert float(none.detach()) == 0
 
 
-def test_two_equal_processes_have_the_loss_of_one() -> None:
+def test_processes_add_their_sums_before_they_divide() -> None:
     logits, mixed = labelled()
-    twice = self_training_loss(logits, mixed, lambda statistics: 2 * statistics)
-    torch.testing.assert_close(twice, self_training_loss(logits, mixed))
+    mixed.target[0, 1:] = IGNORE
+    seen: list[Tensor] = []
+
+    def record(statistics: Tensor) -> Tensor:
+        seen.append(statistics.detach())
+        return statistics
+
+    def part(patches: slice, reduce: Reduce) -> Tensor:
+        own = PseudoLabelled(*(tensor[patches] for tensor in mixed))
+        return self_training_loss(logits[patches], own, reduce)
+
+    other = part(slice(1, 3), record)
+    assert len(seen) == 1, "one reduction"
+    found = part(slice(1), lambda statistics: statistics + seen[0])
+    torch.testing.assert_close(found, self_training_loss(logits, mixed))
+    assert float((found - other).detach().abs()) > 1e-3
+
+
+@pytest.mark.parametrize("other", [math.nan, math.inf, -math.inf])
+def test_what_is_ignored_need_not_be_a_number(other: float) -> None:
+    logits, mixed = labelled()
+    mixed.target[:, 2:4] = IGNORE
+    ignored = mixed.target == IGNORE
+    changed = logits.detach().masked_fill(ignored[:, None], other).requires_grad_()
+    weight = mixed.weight.masked_fill(ignored, other)
+    loss = self_training_loss(changed, mixed._replace(weight=weight))
+    expected = self_training_loss(logits, mixed)
+    torch.testing.assert_close(loss, expected)
+    (found,) = torch.autograd.grad(loss, changed)
+    torch.testing.assert_close(found, torch.autograd.grad(expected, logits)[0])
+    assert not found[ignored[:, None].expand_as(found)].any()
 
 
 def test_evidence_moves_the_log_odds_of_a_pseudo_label() -> None:

@@ -1,5 +1,6 @@
 """The threshold without labels against a search over all thresholds, and the filter before it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from sarwater.adaptation.separation import (
 from sarwater.types import BoolArray, FloatArray, Units
 
 Pixels = tuple[FloatArray, BoolArray, FloatArray]
+NAMES = ("VV", "VH", "HH")
 LAND, WATER = (-9.0, -15.0, -12.0), (-18.0, -25.0, -17.0)
 
 
@@ -43,8 +45,8 @@ def scene(
     return pixels, truth
 
 
-def summed(*images: Pixels) -> BackscatterByProbability:
-    sums = BackscatterByProbability(len(images[0][0]))
+def summed(*images: Pixels, names: Sequence[str] = NAMES) -> BackscatterByProbability:
+    sums = BackscatterByProbability(names[: len(images[0][0])])
     for image in images:
         sums.add(*image)
     return sums
@@ -139,7 +141,7 @@ def test_a_shifted_network_gets_nearly_the_best_f1(offset: float, seed: int) -> 
 def test_images_add_up_one_by_one() -> None:
     images = [scene(count=count, seed=count)[0] for count in (300, 1, 700)]
     joined = tuple(np.concatenate(parts, axis=-1) for parts in zip(*images, strict=True))
-    together = BackscatterByProbability(2)
+    together = BackscatterByProbability(NAMES[:2])
     together.add(*joined)
     for found, expected in zip(summed(*images).arrays(), together.arrays(), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-12)
@@ -166,7 +168,7 @@ def test_pixels_that_are_not_valid_change_nothing(seed: int, share: float) -> No
 
 def test_no_pixels_give_no_threshold() -> None:
     (image, valid, probability), _ = scene()
-    for sums in (BackscatterByProbability(2), summed((image, ~valid, probability))):
+    for sums in (BackscatterByProbability(NAMES[:2]), summed((image, ~valid, probability))):
         assert separating_threshold(sums) is None
         assert separation_cost(sums, 0.5) is None
 
@@ -185,6 +187,41 @@ def test_water_brighter_than_land_is_refused_unless_allowed() -> None:
     assert found is not None
     assert mirrored is not None
     assert found.threshold == mirrored.threshold
+
+
+def with_elevation(
+    pixels: Pixels, truth: BoolArray, water: float, land: float, deviation: float = 5.0
+) -> Pixels:
+    """The same pixels with a band that is no backscatter."""
+    image, valid, probability = pixels
+    noise = np.random.default_rng(9).normal(0, deviation, truth.shape)
+    elevation = (np.where(truth, water, land) + noise).astype(np.float32)
+    return np.concatenate([image, elevation[None]]), valid, probability
+
+
+@pytest.mark.parametrize("names", [("VV", "elevation", "slope"), ("vv", "dem", "slope")])
+@pytest.mark.parametrize(("water", "land"), [(80.0, 20.0), (20.0, 80.0)])
+def test_the_polarizations_say_which_class_is_darker(
+    names: Sequence[str], water: float, land: float
+) -> None:
+    pixels, truth = scene(bands=1)
+    more = with_elevation(with_elevation(pixels, truth, water, land), truth, water, land, 9.0)
+    image, valid, probability = more
+    assert separating_threshold(summed(more, names=names)) is not None
+    image[:1] *= -1
+    assert separating_threshold(summed((image, valid, probability), names=names)) is None
+
+
+@pytest.mark.parametrize("unit", [0.01, 1.0, 1000.0])
+def test_without_known_polarizations_no_band_decides_by_its_unit_alone(unit: float) -> None:
+    names = ("first", "second", "third")
+    pixels, truth = scene()
+    pixels = with_elevation(pixels, truth, 80 * unit, 20 * unit, 5 * unit)
+    assert separating_threshold(summed(pixels, names=names)) is not None
+    image, valid, probability = pixels
+    constant = np.concatenate([image[:2], np.full_like(image[:1], 7 * unit)])
+    assert separating_threshold(summed((constant, valid, probability), names=names)) is not None
+    assert separating_threshold(summed((-constant, valid, probability), names=names)) is None
 
 
 @pytest.mark.parametrize(("few", "enough"), [(1, False), (3, True)])
@@ -291,6 +328,36 @@ def test_the_log_odds_are_those_of_scipys_normal_distributions(bands: int) -> No
         normal = multivariate_normal(values.mean(axis=1), np.cov(values, bias=True))
         expected += sign * (normal.logpdf(between.T) + np.log(part.mean()))
     np.testing.assert_allclose(found.log_odds(image)[0], expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 1e4])
+def test_two_classes_do_not_depend_on_the_unit_of_a_band(unit: float) -> None:
+    pixels, truth = scene()
+    metres = with_elevation(pixels, truth, 20, 80, 25)
+    image = metres[0].copy()
+    image[2] *= unit
+    expected = two_classes(summed(metres), 0.3)
+    found = two_classes(summed((image, *metres[1:])), 0.3)
+    assert expected is not None
+    assert found is not None
+    np.testing.assert_allclose(
+        found.log_odds(image), expected.log_odds(metres[0]), rtol=1e-3, atol=1e-3
+    )
+    assert found.log_odds(image).std() > 1
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1.0, 1e4])
+@pytest.mark.parametrize("kind", ["constant", "constant in water", "repeated"])
+def test_no_two_classes_of_bands_that_say_nothing_new(kind: str, unit: float) -> None:
+    (image, valid, probability), _ = scene()
+    water = probability >= np.float32(0.3)
+    third = {
+        "constant": np.full_like(image[:1], 0.1),
+        "constant in water": np.where(water, np.float32(0.1), image[:1]),
+        "repeated": image[:1] - image[1:],
+    }[kind]
+    more = np.concatenate([image, np.float32(unit) * third])
+    assert two_classes(summed((more, valid, probability)), 0.3) is None
 
 
 def test_two_classes_survive_a_checkpoint() -> None:

@@ -345,12 +345,19 @@ def test_wrong_usage_is_two(
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"methods": "[]"}, "adaptation.methods is empty: name at least one of dann, output_space"),
-        ({"methods": "[dann, dann]"}, "adaptation.methods: each method at most once"),
-        ({"methods": "[dan]"}, "adaptation.methods.0: input tag 'dan'"),
-        ({"methods": "[{name: dann, weight: -1}]"}, "adaptation.methods.0.dann.weight: input"),
-        ({"methods": "[{name: dann, stregth: 1}]"}, "did you mean 'strength'?"),
-        ({"epochs": "0"}, "adaptation.epochs: input should be greater than or equal to 1"),
+        (
+            {"adaptation.methods": "[]"},
+            "adaptation.methods is empty: name at least one of dann, output_space",
+        ),
+        ({"adaptation.methods": "[dann, dann]"}, "adaptation.methods: each method at most once"),
+        ({"adaptation.methods": "[dan]"}, "adaptation.methods.0: input tag 'dan'"),
+        (
+            {"adaptation.methods": "[{name: dann, weight: -1}]"},
+            "adaptation.methods.0.dann.weight: input",
+        ),
+        ({"adaptation.methods": "[{name: dann, stregth: 1}]"}, "did you mean 'strength'?"),
+        ({"adaptation.epochs": "0"}, "adaptation.epochs: input should be greater than or equal to"),
+        ({"loss.terms": "[{name: focal, alpha: [0, 1, 1]}]"}, "loss.terms.0.alpha has 3 values"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_before_anything_is_written(
@@ -360,7 +367,7 @@ def test_settings_that_cannot_be_are_refused_before_anything_is_written(
     flags: Mapping[str, str],
     message: str,
 ) -> None:
-    given = [part for name, value in flags.items() for part in (f"--adaptation.{name}", value)]
+    given = [part for name, value in flags.items() for part in (f"--{name}", value)]
     assert main(case.start(tmp_path / "out", *given)) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

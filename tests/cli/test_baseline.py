@@ -8,6 +8,7 @@ import pytest
 
 from sarwater.cli import main
 from sarwater.datasets.manifest import read_manifest, write_manifest
+from sarwater.evaluation.files import read_evaluation
 from sarwater.training.target import without_labels
 from tests.training.lakes import write_chips
 
@@ -39,6 +40,27 @@ def test_every_method_finds_the_lakes(
     summary = json.loads((out / "evaluation.json").read_text())
     assert summary["operating_points"]["chosen"]["pooled"]["f1"]["value"] > 0.95
     assert summary["model"]["name"].startswith(method)
+    assert summary["operating_points"]["chosen"]["title"] == "method's threshold"
+
+
+def test_scores_of_a_threshold_are_no_probabilities(
+    table: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There is no calibration of them, in the files, in print or on a page."""
+    out = tmp_path / "out"
+    assert main(["baseline", "otsu", table, *FAST, "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "method's threshold" in printed
+    assert "model's threshold" not in printed
+    summary = json.loads((out / "evaluation.json").read_text())
+    assert summary["model"]["gives"] == "scores"
+    assert summary["calibration"] is None
+    assert not (out / "calibration.png").exists()
+    assert not read_evaluation(out).model.is_probability
+    assert main(["report", str(out), "--out", str(tmp_path / "page.html")]) == 0
+    page = (tmp_path / "page.html").read_text()
+    assert "method's threshold" in page.replace("&#39;", "'")
+    assert "<h3>Calibration</h3>" not in page
 
 
 def test_a_threshold_is_tuned_on_other_chips(
@@ -47,7 +69,22 @@ def test_a_threshold_is_tuned_on_other_chips(
     out = str(tmp_path / "out")
     tune = ["--tune", table, "--tune-split", "train"]
     assert main(["baseline", "threshold", table, *tune, "--split", "val", "--out", out]) == 0
-    assert "best F1 on data.csv: -1" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "best F1 on data.csv, split 'train': -1" in printed.out
+    assert printed.err == ""
+
+
+def test_a_threshold_tuned_on_the_chips_that_are_scored_is_warned_of(
+    table: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "out")
+    chips = len(read_manifest(table).select(split="val", labelled=True))
+    tune = ["--tune", table, "--split", "val", "--bootstrap", "0", "--panels", "0"]
+    assert main(["baseline", "threshold", table, *tune, "--out", out]) == 0
+    printed = capsys.readouterr()
+    assert f"tuned on {chips} of the {chips} chips that are scored" in printed.err
+    assert printed.err.count("\n") == 1
+    assert "best F1 on data.csv: -1" in printed.out
 
 
 def test_baselines_are_compared_like_models(table: str, tmp_path: Path) -> None:

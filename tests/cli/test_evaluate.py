@@ -7,9 +7,12 @@ import pytest
 import torch
 
 from sarwater.cli import main
+from sarwater.cli.evaluation_options import scored
 from sarwater.datasets.manifest import Manifest, read_manifest, write_manifest
+from sarwater.errors import SarwaterWarning
 from sarwater.evaluation.counts import THRESHOLDS
 from sarwater.evaluation.files import read_evaluation
+from sarwater.evaluation.summary import summarize
 from sarwater.models.architecture import Architecture
 from sarwater.models.bundle import Bundle, load_bundle, save_bundle
 from sarwater.models.segmenter import Segmenter
@@ -18,6 +21,7 @@ from sarwater.prediction import PredictionOptions, Predictor
 from sarwater.raster import read_chip
 from sarwater.types import AnyArray, Units
 from tests.conftest import CRS, RecordMaker, TifMaker
+from tests.evaluation_cases import random_evaluation
 from tests.tiny_models import info
 
 PATCH = 64
@@ -91,7 +95,14 @@ def test_evaluate_and_compare(
     options = ["--out", str(again), "--threshold", "0.55", *common, "--json"]
     assert main(["evaluate", str(model), str(data), *options]) == 0
     summary = json.loads(capsys.readouterr().out)
-    assert summary["operating_points"]["chosen"]["threshold"] == 0.55
+    points = summary["operating_points"]
+    titles = {name: (one["title"], one["threshold"]) for name, one in points.items()}
+    assert titles["chosen"] == ("given threshold", 0.55)
+    assert titles["model"] == ("model's threshold", 0.4)
+    whole = json.loads((out / "evaluation.json").read_text())["operating_points"]
+    assert whole["chosen"]["title"] == "model's threshold"
+    assert points["model"]["pooled"] == whole["chosen"]["pooled"]
+    assert "model" not in whole
     assert summary["model"]["threshold"] == 0.4
     assert "curve" not in summary
 
@@ -103,6 +114,15 @@ def test_evaluate_and_compare(
     assert (compared / "precision_recall.png").exists()
     assert main(["compare", *folders, *options, "--overwrite", "--json"]) == 0
     assert list(json.loads(capsys.readouterr().out)["runs"]) == ["none", "[1,3]"]
+
+
+@pytest.mark.parametrize("threshold", [0.001, 0.999])
+def test_a_best_threshold_at_an_end_is_warned_of(threshold: float, tmp_path: Path) -> None:
+    summary = summarize(random_evaluation(), resamples=0)
+    scored(summary, tmp_path)
+    summary["operating_points"]["best"]["threshold"] = threshold
+    with pytest.warns(SarwaterWarning, match=f"best threshold of these chips is {threshold}, at t"):
+        scored(summary, tmp_path)
 
 
 def statistics(values: AnyArray) -> BandStatistics:

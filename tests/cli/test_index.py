@@ -31,10 +31,10 @@ def test_a_manifest_is_written_and_counted(
     assert manifest.classes == ("land", "ice", "water")
     assert {row.units for row in manifest} == {Units.DB}
     assert {row.bands for row in manifest} == {("VV", "VH")}
-    printed = capsys.readouterr().out
-    assert "2 chips, 1 labelled" in printed
-    assert "1 of 2 images have no label: b" in printed
-    assert "rhine 2" in printed
+    printed = capsys.readouterr()
+    assert "2 chips, 1 labelled" in printed.out
+    assert "rhine 2" in printed.out
+    assert printed.err == "1 of 2 images have no label: b\n"
 
 
 def test_an_existing_manifest_stays(

@@ -63,6 +63,19 @@ def test_the_model_in_the_box_is_fine_tuned_on_decibels(chips: Path, tmp_path: P
     np.testing.assert_allclose(tuned.state[name].numpy(), start.state[name].numpy(), atol=1e-4)
 
 
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_a_weight_a_class_is_asked_for_before_anything_is_written(
+    more: list[str], chips: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    terms = ("--loss.terms", "[{name: cross_entropy, class_weights: [1, 3, 8]}]")
+    assert main(["train", str(chips), "--out", str(out), *QUICK, *terms, *more]) == 2
+    shown = capsys.readouterr().err
+    assert "loss.terms.0.class_weights has 3 values" in shown
+    assert "2 classes (land, water)" in shown
+    assert not out.exists()
+
+
 def test_a_run_that_goes_on_takes_no_other_start(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -236,6 +236,14 @@ def test_wrong_bytes_are_given_up_in_the_end(bucket: Bucket, tmp_path: Path) -> 
     assert not (tmp_path / IMAGE).exists()
 
 
+def test_wrong_bytes_that_come_in_parts_are_given_up_too(bucket: Bucket, tmp_path: Path) -> None:
+    bucket.faults[IMAGE] = ["break", "break", "wrong"] * 20
+    with pytest.raises(DownloadError, match=r"Ghana_1.*5 tries.*not the announced ones"):
+        fetch(bucket, tmp_path)
+    assert [name for name, _ in bucket.requests].count(IMAGE) == 15
+    assert not (tmp_path / IMAGE).exists()
+
+
 def test_an_object_that_is_gone_is_named_at_once(bucket: Bucket, tmp_path: Path) -> None:
     bucket.faults[IMAGE] = ["404"]
     with pytest.raises(DownloadError, match=r"Ghana_1_S1Hand.tif\?generation=17 answered HTTP 404"):

@@ -158,3 +158,16 @@ def gray(path: Path) -> AnyArray:
     with Image.open(path) as image:
         values = np.asarray(image)
     return values if values.ndim == 2 else values[..., 0]
+
+
+def test_hidden_files_and_folders_are_passed_over(
+    make_event: Callable[..., None], tmp_path: Path
+) -> None:
+    make_event("rhine_2021")
+    for file in list(tmp_path.rglob("*.png")):
+        file.with_name(f"._{file.name}").write_bytes(b"\0\5\x16\7")
+    make_event("rhine_2021", folder=".trash/")
+    notes: list[str] = []
+    manifest = index(tmp_path, "etci2021", report=notes.append)
+    assert [row.id for row in manifest] == ["rhine_2021_x-1_y-4", "rhine_2021_x-1_y-12"]
+    assert notes == []

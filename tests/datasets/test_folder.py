@@ -242,3 +242,28 @@ def test_numbers_at_the_end_of_a_name_are_no_bands(make_tif: TifMaker, tmp_path:
     make_tif("images/lone_vh.tif", np.full((5, 5), -9, np.float32))
     found = {record.id: record.bands for record in index(tmp_path / "images", "folder")}
     assert found == {"tile_0001": ("band1",), "tile_0002": ("band1",), "lone": ("vh",)}
+
+
+def test_linked_folders_are_looked_into_and_circles_end(make_tif: TifMaker, tmp_path: Path) -> None:
+    make_tif("disk/rhine/deep/a.tif", IMAGE)
+    make_tif("disk/labels/a.tif", LABEL)
+    make_tif("set/images/elbe/b.tif", IMAGE)
+    (tmp_path / "set/images/rhine").symlink_to(tmp_path / "disk/rhine")
+    (tmp_path / "set/labels").symlink_to(tmp_path / "disk/labels")
+    (tmp_path / "disk/rhine/deep/again").symlink_to(tmp_path / "disk/rhine")
+    (tmp_path / "disk/rhine/up").symlink_to(tmp_path / "set/images")
+    (tmp_path / "set/images/gone").symlink_to(tmp_path / "nowhere")
+    manifest = index(tmp_path / "set", "folder", domain_from_folder=True)
+    rows = {row.id: (row.domain, row.is_labelled) for row in manifest}
+    assert rows == {"a": ("rhine", True), "b": ("elbe", False)}
+    named = index(tmp_path / "set", "folder", images="images/*/deep/*.tif")
+    assert {row.id for row in named} == {"a"}
+
+
+@pytest.mark.parametrize("pattern", ["/**/*.tif", "images/**.tif"])
+def test_patterns_that_cannot_be_used_are_named(
+    pattern: str, make_tif: TifMaker, tmp_path: Path
+) -> None:
+    make_tif("images/a.tif", IMAGE)
+    with pytest.raises(ConfigError, match="cannot be used"):
+        index(tmp_path, "folder", images=pattern)

@@ -35,7 +35,7 @@ def label_codes(draw: st.DrawFn) -> LabelCodes:
 def records(draw: st.DrawFn, folder: Path, chip: str) -> ChipRecord:
     def files() -> st.SearchStrategy[tuple[Path, ...]]:
         name = NAMES.map(lambda text: folder / "data" / f"{text}.tif")
-        return st.lists(name, min_size=1, max_size=3).map(tuple)
+        return st.lists(name, min_size=1, max_size=3, unique=True).map(tuple)
 
     labels = draw(st.just(()) | files())
     place = st.none() | st.integers(0, 99)
@@ -57,7 +57,12 @@ def records(draw: st.DrawFn, folder: Path, chip: str) -> ChipRecord:
         col=draw(place),
         height=draw(side),
         width=draw(side),
-        bounds=draw(st.none() | st.tuples(number, number, number, number)),
+        bounds=draw(
+            st.none()
+            | st.tuples(number, number, number, number).map(
+                lambda b: (b[0], min(b[1], b[3]), b[2], max(b[1], b[3]))
+            )
+        ),
         extra={"season": draw(st.just("") | WORDS)},
     )
 
@@ -122,6 +127,47 @@ def test_a_short_table_of_a_person_is_enough(tmp_path: Path) -> None:
     assert record.codes == (LabelCodes({0: "land", 1: "water"}),)
 
 
+def test_what_a_spreadsheet_makes_of_a_table_is_read(tmp_path: Path) -> None:
+    lines = [
+        "ID, Split,IMAGES ,Bands,Units,Row,col,height,Season,,,",
+        "a, train,a.tif,VV;VH,dB,3.0,-1,4.,wet,see mail,,,",
+        "b,train,b.tif,VV;VH,8BIT,,,,dry,,,,",
+        ",,,,,,,,,,,",
+    ]
+    first, second = read_manifest(write(tmp_path, "\n".join(lines)))
+    assert (first.id, first.split, first.units) == ("a", "train", Units.DB)
+    assert (first.row, first.col, first.height) == (3, -1, 4)
+    assert first.extra == {"Season": "wet", "column 10": "see mail"}
+    assert second.units == Units.BYTE
+    assert second.extra == {"Season": "dry", "column 10": ""}
+    write_manifest(Manifest((first, second)), tmp_path / "again.csv")
+    again = read_manifest(tmp_path / "again.csv")
+    assert again.records == (first, second)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["https://x.org/a.tif", "s3://b/a.tif", "file:///a.tif", "C:\\a.tif", "d:/a.tif", "~/a.tif"],
+)
+def test_paths_that_are_no_local_files_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match=rf"line 2: '{re.escape(name)}' is no path on this"):
+        read_manifest(write(tmp_path, f"id,images,bands\na,{name},VV\n"))
+
+
+@pytest.mark.parametrize("coding", ["cp1252", "utf-16"])
+def test_another_coding_says_what_to_save(coding: str, tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_bytes("id,images,bands\nMühle,a.tif,VV\n".encode(coding))
+    with pytest.raises(ManifestError, match="saves one as 'CSV UTF-8'"):
+        read_manifest(path)
+
+
+def test_splits_that_differ_by_case_are_a_slip(tmp_path: Path) -> None:
+    text = "id,split,images,bands\na,train,a.tif,VV\nb,Train,b.tif,VV\nc,val,c.tif,VV\n"
+    with pytest.raises(ManifestError, match="splits are called Train and train; write them alike"):
+        read_manifest(write(tmp_path, text))
+
+
 def test_all_wrong_rows_are_listed_with_their_lines(tmp_path: Path) -> None:
     rows = [
         "id,images,bands,units,nodata,labels,codes,row,bounds,classes",
@@ -135,6 +181,11 @@ def test_all_wrong_rows_are_listed_with_their_lines(tmp_path: Path) -> None:
         "h,h.tif,VV,,,,,third,,",
         "i,i.tif,VV,,,,,,1;2;3,",
         "k,k.tif,VV,,,,,,,,surplus",
+        "l,l.tif,VV,,,,,1.5,,",
+        "m,a.tif;a.tif,VV;VH,,,,,,,",
+        "n,n.tif,VV,,,l.tif,'0=land,1=water,1=land',,,".replace("'", '"'),
+        "o,o.tif,VV,,,l.tif,'*=land,*=water',,,".replace("'", '"'),
+        "p,p.tif,VV,,,,,,10;50;11;49,",
         "fine,m.tif,VV,,,,,,,",
         "fine,n.tif,VV,,,,,,,sea;ice",
     ]
@@ -152,6 +203,11 @@ def test_all_wrong_rows_are_listed_with_their_lines(tmp_path: Path) -> None:
         r"line 9: row 'third' is not a whole number",
         r"line 10: bounds '1;2;3'",
         r"line 11: more cells than columns",
+        r"line 12: row '1\.5' is not a whole number",
+        r"line 13: chip 'm' names .*a\.tif twice",
+        r"line 14: '0=land,1=water,1=land' says twice what 1 means",
+        r"line 15: .* says twice what \* means",
+        r"line 16: bounds .* are from 50 to 49 degrees north",
         r"id 'fine' occurs 2 times",
         r"rows disagree about the classes: land;water and sea;ice",
     ):
@@ -194,6 +250,8 @@ def test_chips_are_selected_by_split_domain_and_labels(tmp_path: Path) -> None:
     assert [row.id for row in manifest.select(split="train")] == ["a", "b"]
     assert [row.id for row in manifest.select(split=["train", "test"], domains=["y"])] == ["b", "c"]
     assert [row.id for row in manifest.select(labelled=False)] == ["b", "d"]
+    assert len(manifest.select(split=None, domains=None)) == len(manifest)
+    assert len(manifest.select(split=[])) == len(manifest.select(domains=[])) == 0
     with pytest.raises(
         ManifestError,
         match=r"split 'tets' \(did you mean 'test'\?\); it has train.*`sarwater split`",

@@ -62,10 +62,11 @@ def georeference_may_be_missing(recwarn: pytest.WarningsRecorder) -> None:
     """Take up what rasterio says of such files where the tests themselves open them."""
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_zeros_connected_across_tiles_are_found(
-    cut: Callable[..., Manifest], tmp_path: Path
+    dtype: str, cut: Callable[..., Manifest], tmp_path: Path
 ) -> None:
-    image = np.full((2, 12, 12), 90, np.uint8)
+    image = np.full((2, 12, 12), 90, dtype)
     image[:, 0] = 255
     image[:, 1:10, 1] = 0  # from the border through three tiles
     image[:, 6:8, 6:8] = 0  # water
@@ -73,7 +74,7 @@ def test_zeros_connected_across_tiles_are_found(
     out = tmp_path / "s.tif"
     summary = mosaic(cut(image, units=Units.BYTE), out)
     values, valid = read(out)
-    assert values.dtype == np.uint8
+    assert values.dtype == dtype
     np.testing.assert_array_equal(values, image)
     expected = np.ones((12, 12), bool)
     expected[0] = False
@@ -85,10 +86,23 @@ def test_zeros_connected_across_tiles_are_found(
         assert dataset.descriptions == ("VV", "VH")
         tags = dataset.tags()
     assert (tags["UNITS"], tags["FIRST_ROW"], tags["FIRST_COL"]) == ("8bit", "5", "7")
-    with Scene([out]) as scene:
+    with Scene([out], units=Units.BYTE) as scene:
         usable = scene.read(0, 0, 12, 12)[1]
-        assert scene.units == Units.BYTE
     np.testing.assert_array_equal(usable, expected)
+
+
+def test_a_border_of_one_band_is_wide(cut: Callable[..., Manifest], tmp_path: Path) -> None:
+    image = np.full((1, 20, 20), 90, np.uint8)
+    image[:, :5] = 255
+    image[:, 5, 3:9] = 0
+    image[:, 12:16, 12:16] = 0  # a lake across tiles, with a ship
+    image[:, 14, 14] = 255
+    out = tmp_path / "s.tif"
+    mosaic(cut(image, units=Units.BYTE, bands=("VH",)), out)
+    expected = np.ones((20, 20), bool)
+    expected[:5] = False
+    expected[5, 3:9] = False
+    np.testing.assert_array_equal(read(out)[1], expected)
 
 
 def test_a_missing_tile_is_no_data_and_spares_the_water_beside_it(
@@ -259,3 +273,17 @@ def test_a_label_of_another_size_is_named(cut: Callable[..., Manifest], tmp_path
     wrong = replace(tiles.records[0], labels=other.records[0].labels)
     with pytest.raises(DataError, match="3 x 4 px instead of 4 x 4"):
         mosaic(Manifest((wrong, *tiles.records[1:])), tmp_path / "s.tif", labels=tmp_path / "l.tif")
+
+
+def test_a_mistyped_place_does_not_make_a_huge_scene(
+    cut: Callable[..., Manifest], tmp_path: Path
+) -> None:
+    manifest = cut(np.full((2, 8, 8), -9, np.float32))
+    rows = list(manifest.records)
+    rows[2] = replace(rows[2], row=2_000_000)
+    with pytest.raises(DataError, match=r"'s' has 4 tiles.*farthest.*'t1_0', row 2000000, column"):
+        mosaic(Manifest(tuple(rows)), tmp_path / "s.tif")
+    assert not (tmp_path / "s.tif").exists()
+    mosaic(Manifest(tuple(rows)), tmp_path / "s.tif", rows=(5, 6))
+    rows[2] = replace(rows[2], row=5_000 // 2)  # sparse, and not large
+    assert mosaic(Manifest(tuple(rows)), tmp_path / "t.tif").missing > 4_000

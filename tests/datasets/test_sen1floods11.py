@@ -131,3 +131,11 @@ def test_the_chips_of_the_real_data(real_data: Path) -> None:
     table = (real_data / "sen1floods11" / "label_counts.csv").read_text().splitlines()
     line = next(line for line in table if line.startswith("Spain_7370579,"))
     assert [counts[0], counts[1], counts[IGNORE]] == [int(cell) for cell in line.split(",")[3:]]
+
+
+def test_hidden_files_and_folders_are_passed_over(bucket: Path) -> None:
+    for file in list(bucket.rglob("*.tif")):
+        file.with_name(f"._{file.name}").write_bytes(b"\0\5\x16\7")
+    (bucket / ".trash").symlink_to(bucket / "v1.1")
+    manifest = index(bucket, "sen1floods11")
+    assert sorted(row.id for row in manifest) == ["Bolivia_4", "Ghana_1", "Ghana_2", "Sri-Lanka_3"]

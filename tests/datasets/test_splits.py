@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 
 from sarwater.datasets.indexing import index
 from sarwater.datasets.manifest import ChipRecord, Manifest
+from sarwater.datasets.shared_ground import OVERLAP, shared_ground
 from sarwater.datasets.splits import (
-    OVERLAP,
     Values,
     check_splits,
-    shared_ground,
     split_by_column,
     split_by_fractions,
 )
@@ -57,6 +56,17 @@ def tiles(rows: int, cols: int, domain: str = "d") -> Manifest:
 def test_values_and_ranges(text: str, cells: list[str], chosen: list[str]) -> None:
     values = Values.parse(text)
     assert [cell for cell in cells if cell in values] == chosen
+
+
+def test_a_value_may_have_a_comma() -> None:
+    rows = tuple(chip(name, domain=name) for name in ("Mekong, 2018", "Mekong", "2018", "Elbe"))
+    values = {"test": Values.parse("Mekong, 2018"), "val": Values.parse("Mekong,2018")}
+    result = split_by_column(Manifest(rows), "domain", values)
+    assert [row.split for row in result] == ["test", "val", "val", "train"]
+    only = split_by_fractions(
+        Manifest(rows), {"held": 1.0}, where={"domain": Values.parse(" Mekong, 2018 ")}
+    )
+    assert [row.split for row in only] == ["held", "", "", ""]
 
 
 @pytest.mark.parametrize("text", ["", " , ", "-"])

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from sarwater.engines import Engine, engine_for
+from sarwater.engines.torch_engine import torch_threads
 from sarwater.errors import ConfigError, ModelError
 from sarwater.models.bundle import Bundle
 from sarwater.types import FloatArray
@@ -98,6 +99,22 @@ def test_a_network_stays_in_its_mode_when_it_is_exported() -> None:
 def test_an_unknown_name_is_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         engine_for(segmenter_bundle(), **options)
+
+
+@pytest.mark.parametrize("engine", ["auto", "torch"])
+def test_a_device_that_is_not_there_is_no_fault_of_the_model(engine: str) -> None:
+    with pytest.raises(ConfigError, match="device 'cuda:77' cannot be used here"):
+        engine_for(segmenter_bundle(), engine=engine, device="cuda:77")
+
+
+def test_threads_reach_the_engine_and_not_the_process() -> None:
+    before = torch.get_num_threads()
+    engine = engine_for(segmenter_bundle(), engine="torch", device="cpu", threads=before + 2)
+    assert torch.get_num_threads() == before
+    with torch_threads(before + 1):
+        engine.predict(np.zeros((1, 2, PATCH, PATCH), np.float32))
+        assert torch.get_num_threads() == before + 1
+    assert torch.get_num_threads() == before
 
 
 def test_openvino_and_another_device_do_not_go_together() -> None:

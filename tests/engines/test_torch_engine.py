@@ -37,6 +37,20 @@ def test_the_network_runs_in_evaluation_mode() -> None:
     assert batch_norm.num_batches_tracked.item() == 0
 
 
+def test_threads_are_those_of_the_engine_and_of_nothing_else() -> None:
+    class Noting(nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            seen.append(torch.get_num_threads())
+            return image
+
+    before = torch.get_num_threads()
+    seen: list[int] = []
+    for threads in (before + 1, None):
+        TorchEngine(Noting(), device="cpu", threads=threads).predict(patches())
+        assert torch.get_num_threads() == before
+    assert seen == [before + 1, before]
+
+
 def test_a_patch_does_not_depend_on_its_batch() -> None:
     engine = TorchEngine(convolution(), device="cpu")
     together = engine.predict(patches(5))

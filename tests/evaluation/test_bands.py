@@ -1,8 +1,10 @@
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from sarwater.errors import DataError
 from sarwater.evaluation.bands import read_bands, score_bands, write_bands
 from sarwater.evaluation.scores import METRICS
 from sarwater.evaluation.summary import operating_point
@@ -33,6 +35,21 @@ def test_a_domain_of_one_chip_has_none() -> None:
     bands = score_bands(random_evaluation(chips=2, dry=0), resamples=20)
     assert np.isnan(bands.bounds[1:]).all()
     assert np.isfinite(bands.bounds[0, 2]).any()
+
+
+def test_bytes_that_changed_in_the_file_are_damage(tmp_path: Path) -> None:
+    write_bands(tmp_path, score_bands(random_evaluation(), resamples=20))
+    file = tmp_path / "intervals.npz"
+    content = file.read_bytes()
+    whole = 0
+    for place in range(0, len(content), len(content) // 200):
+        changed = bytearray(content)
+        changed[place] ^= 0xFF
+        file.write_bytes(changed)
+        with suppress(DataError):
+            read_bands(tmp_path)
+            whole += 1
+    assert whole < 50  # where dates and the like lie
 
 
 def test_bands_are_read_back(tmp_path: Path) -> None:

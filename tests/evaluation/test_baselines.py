@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from sarwater.datasets.manifest import ChipRecord, LabelCodes, Manifest
 from sarwater.errors import ConfigError, DataError
@@ -21,6 +22,8 @@ from sarwater.evaluation.baselines import (
     otsu,
     tuned,
 )
+from sarwater.evaluation.counts import count
+from sarwater.evaluation.scores import average_precision, curve
 from sarwater.types import AnyArray, Chip, FloatArray, Grid, Units
 from tests.conftest import TifMaker
 
@@ -153,7 +156,48 @@ def test_a_half_is_the_threshold_itself(chips: Manifest) -> None:
     assert found.dtype == np.float32
     assert (found[1] >= np.float32(0.5)).tolist() == [[True, True, False, False]]
     np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-6)
-    assert found[1, 0, 0] == pytest.approx(1 / (1 + math.exp(-1)))
+    assert (np.diff(found[1, 0]) < 0).all()
+
+
+@pytest.mark.parametrize("threshold", [-22.35, -0.05, 0.0, 0.1, 17.0])
+def test_a_half_is_the_threshold_to_the_last_bit(threshold: float) -> None:
+    near = np.float32(threshold)
+    ends = np.nextafter(near, np.float32(-100)), np.nextafter(near, np.float32(100))
+    image = np.array([[[-100, ends[0], near, ends[1], 100]]] * 2, np.float32)
+    baseline = Baseline(BaselineOptions(Method.THRESHOLD, "VV"), {"": threshold})
+    found = baseline.predict_chip(chip(image, units=Units.DB))[1, 0]
+    assert (found >= np.float32(0.5)).tolist() == [True, True, True, False, False]
+
+
+def stored(units: Units) -> tuple[AnyArray, AnyArray, float]:
+    """Backscatter of water and land 12 dB apart in some units, and a threshold between them."""
+    random = np.random.default_rng(5)
+    water = random.random((200, 300)) < 0.15
+    decibels = np.where(water, -21.0, -9.0) + random.normal(0, 4, water.shape)
+    if units == Units.BYTE:
+        return np.clip((decibels + 30) * 8.5, 0, 255).round(), water, 110.5
+    if units == Units.LINEAR:
+        return 10 ** (decibels / 10), water, -15.0
+    if units == Units.AMPLITUDE:
+        return (10 ** ((decibels + 55) / 20)).round(), water, 40.0
+    return decibels, water, -15.0
+
+
+@pytest.mark.parametrize("units", [Units.BYTE, Units.DB, Units.LINEAR, Units.AMPLITUDE])
+@pytest.mark.parametrize("shift", [-6, 0, 6])
+def test_backscatter_is_ranked_as_scikit_learn_ranks_it(units: Units, shift: float) -> None:
+    """Whatever the threshold: average precision, and the best F1 of all thresholds."""
+    values, water, threshold = stored(units)
+    threshold += shift * (8.5 if units == Units.BYTE else 1)
+    baseline = Baseline(BaselineOptions(Method.THRESHOLD, "VV"), {"": threshold})
+    probability = baseline.predict_chip(chip(np.stack([values] * 2), units=units))[1]
+    counts = count(probability, water)
+    ranks = counts.positive_ranks, counts.negative_ranks
+    expected = average_precision_score(water.ravel(), -values.ravel())
+    assert float(average_precision(*ranks)) == pytest.approx(expected, abs=0.002)
+    precision, recall, _ = precision_recall_curve(water.ravel(), -values.ravel())
+    best = np.nanmax(2 * precision * recall / (precision + recall))
+    assert np.nanmax(curve(counts).f1) == pytest.approx(best, abs=0.002)
 
 
 def test_linear_power_is_thresholded_in_decibels() -> None:
@@ -174,6 +218,35 @@ def test_a_tuned_threshold_has_the_best_f1(chips: Manifest) -> None:
         return float(2 * (called & water).sum() / (called.sum() + water.sum()))
 
     assert f1(found) == pytest.approx(max(f1(value) for value in range(256)))
+
+
+@pytest.mark.parametrize("step", [0.05, 0.1, 1.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_a_tuned_threshold_is_applied_as_it_was_counted(
+    step: float, seed: int, make_tif: TifMaker
+) -> None:
+    """Also where values are stored in the very steps that thresholds are tried in."""
+    random = np.random.default_rng(seed)
+    inside = lake(0)[1]
+    image = np.where(inside, -20, -12) + random.normal(0, 4, (1, *inside.shape))
+    image = ((image / step).round() * step).astype(np.float32)
+    record = ChipRecord(
+        "a",
+        "here",
+        (make_tif("steps.tif", image),),
+        ("VH",),
+        Units.DB,
+        labels=(make_tif("steps_l.tif", inside.astype(np.uint8)),),
+        codes=(LabelCodes.parse("0=land,1=water"),),
+    )
+    found = tuned(Manifest((record,)), BaselineOptions(Method.THRESHOLD))
+    seen = chip(np.concatenate([image, image]), units=Units.DB)
+
+    def f1(called: AnyArray) -> float:
+        return float(2 * (called & inside).sum() / (called.sum() + inside.sum()))
+
+    best = max(f1(image[0] <= value) for value in np.unique(image))
+    assert f1(found.predict_chip(seen)[1] >= np.float32(0.5)) == pytest.approx(best)
 
 
 def test_no_data_is_no_water_beside_it() -> None:

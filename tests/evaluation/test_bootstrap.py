@@ -52,6 +52,21 @@ def test_scores_of_a_resample_are_those_of_the_drawn_pixels() -> None:
         assert precision[row] == pytest.approx(expected)
 
 
+def test_resamples_without_water_are_left_out() -> None:
+    """Whether they have false alarms or none: there is no F1 to draw."""
+    water = np.array([[True, False], [False, False], [False, False]])
+    probability = np.array([[0.9, 0.1], [0.1, 0.1], [0.9, 0.1]], np.float32)
+    stack = ThresholdCounts.stack(map(count, probability, water))
+    weights = np.array([[1.0, 1, 1], [0, 3, 0], [0, 0, 3], [3, 0, 0], [1, 0, 2]])
+    found = pooled_samples(stack, weights, 499)
+    for name, expected in (("f1", [2 / 3, 1, 0.5]), ("iou", [0.5, 1, 1 / 3])):
+        assert np.isnan(found[name]).tolist() == [False, True, True, False, False]
+        assert found[name][[0, 3, 4]].tolist() == pytest.approx(expected)
+        bounds = interval(found[name])
+        assert bounds is not None
+        assert bounds[0] > 0.3
+
+
 def test_means_leave_undefined_chips_out() -> None:
     values = np.array([0.2, np.nan, 0.8])
     weights = np.array([[1.0, 1, 1], [2, 1, 0], [0, 3, 0]])

@@ -8,7 +8,6 @@ from sklearn.metrics import f1_score
 from sarwater.errors import DataError
 from sarwater.evaluation.chips import Evaluation, MissingRadar
 from sarwater.evaluation.comparison import align, compare, comparison_rows
-from sarwater.evaluation.counts import ThresholdCounts
 from sarwater.evaluation.summary import summarize
 from tests.evaluation_cases import random_evaluation
 
@@ -116,9 +115,7 @@ def test_other_labels_are_named() -> None:
     counts = run.counts
     positives = counts.positives.copy()
     positives[4, 0] += 1
-    changed = ThresholdCounts(
-        positives, counts.negatives, counts.positive_sums, counts.negative_sums
-    )
+    changed = replace(counts, positives=positives)
     with pytest.raises(DataError, match=r"labelled pixels in 1 chips \(chip04\)"):
         align({"a": run, "b": replace(run, counts=changed)})
 

@@ -10,10 +10,12 @@ from sklearn.metrics import confusion_matrix as sklearn_confusion
 from sarwater.errors import DataError
 from sarwater.evaluation.counts import (
     BINS,
+    RANKS,
     THRESHOLDS,
     ThresholdCounts,
     confusion_matrix,
     count,
+    threshold_at,
     threshold_index,
 )
 from sarwater.types import BoolArray, FloatArray
@@ -42,6 +44,8 @@ def equal(one: ThresholdCounts, other: ThresholdCounts) -> bool:
     return (
         np.array_equal(one.positives, other.positives)
         and np.array_equal(one.negatives, other.negatives)
+        and np.array_equal(one.positive_ranks, other.positive_ranks)
+        and np.array_equal(one.negative_ranks, other.negative_ranks)
         and np.allclose(one.positive_sums, other.positive_sums, rtol=1e-12)
         and np.allclose(one.negative_sums, other.negative_sums, rtol=1e-12)
     )
@@ -140,6 +144,48 @@ def test_sums_are_those_of_the_probabilities() -> None:
     assert counts.negative_sums.sum() == pytest.approx(probability[~water].sum(dtype=np.float64))
 
 
+def places(probability: FloatArray) -> list[int]:
+    """The finer bin of each probability."""
+    found = [count(probability[i : i + 1], np.array([True])) for i in range(len(probability))]
+    assert all(one.positive_ranks.sum() == 1 for one in found)
+    return [int(one.positive_ranks.argmax()) for one in found]
+
+
+def test_finer_bins_rank_what_no_threshold_tells_apart() -> None:
+    low = [0, 1e-11, 3e-8, 1e-7, 1e-6, 1e-5, 1e-4, 8e-4, 9e-4]
+    high = [0.999, 0.9991, 0.9995, 0.9999, 1 - 1e-5, 1 - 1e-6, 1 - 1.2e-7, 1]
+    found = places(np.array(low + high, np.float32))
+    assert found == sorted(set(found))
+    assert (found[0], found[-1]) == (0, RANKS - 1)
+
+
+def test_finer_bins_follow_the_probability() -> None:
+    """None holds pixels of two bins, and a higher probability never has a lower one."""
+    ends = np.geomspace(1e-14, 0.02, 300).astype(np.float32)
+    probability = np.sort(np.concatenate([at_and_around_the_thresholds(), ends, 1 - ends]))
+    found = places(probability)
+    assert found == sorted(found)
+    bins = np.searchsorted(THRESHOLDS, probability, side="right")
+    assert len(set(zip(found, bins.tolist(), strict=True))) == len(set(found))
+
+
+@settings(max_examples=50, deadline=None)
+@given(chips, flags)
+def test_finer_bins_hold_the_same_pixels(probability: FloatArray, water: BoolArray) -> None:
+    counts = count(probability, water)
+    assert counts.positive_ranks.sum() == counts.water
+    assert counts.negative_ranks.sum() == counts.land
+
+
+def test_counts_of_earlier_versions_have_ties() -> None:
+    probability = np.concatenate([np.geomspace(1e-7, 0.5, 50), 1 - np.geomspace(1e-7, 0.4, 50)])
+    counts = count(probability.astype(np.float32), np.arange(100) % 3 == 0)
+    arrays = counts.positives, counts.negatives, counts.positive_sums, counts.negative_sums
+    found = ThresholdCounts.from_arrays(*arrays)
+    for ranks, bins in zip((found.positive_ranks, found.negative_ranks), arrays, strict=False):
+        np.testing.assert_array_equal(ranks[ranks > 0], bins[bins > 0])
+
+
 def test_a_stack_keeps_its_chips_apart() -> None:
     parts = [count(np.array([0.1 * n, 0.9], np.float32), np.array([False, True])) for n in range(3)]
     stack = ThresholdCounts.stack(parts)
@@ -158,9 +204,11 @@ def test_what_is_no_probability_is_refused(value: float) -> None:
 
 
 def test_rounding_beyond_one_is_not_refused() -> None:
-    counts = count(np.array([1.0000001, -1e-7], np.float32), np.array([True, False]))
-    assert counts.tp[-1] == 1
+    beyond = np.array([1.0000001, 1.0009, -1e-7, -9e-4], np.float32)
+    counts = count(beyond, np.array([True, True, False, False]))
+    assert counts.tp[-1] == 2
     assert counts.fp[0] == 0
+    assert counts.positive_sums.sum() == 2
 
 
 def test_shapes_must_agree() -> None:
@@ -171,6 +219,7 @@ def test_shapes_must_agree() -> None:
 @pytest.mark.parametrize("threshold", [0.001, 0.3, 0.42, 0.999, float(np.float32(0.7))])
 def test_a_threshold_finds_its_place(threshold: float) -> None:
     assert THRESHOLDS[threshold_index(threshold)] == np.float32(round(threshold, 3))
+    assert threshold_at(threshold_index(threshold)) == round(threshold, 3)
 
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0, 0.4237, -0.1, np.nan, np.inf])

@@ -14,6 +14,7 @@ from sarwater.evaluation.files import (
     read_evaluation,
     write_evaluation,
 )
+from sarwater.evaluation.scores import average_precision
 from sarwater.evaluation.summary import chip_rows, summarize
 from sarwater.types import AnyArray
 from tests.evaluation_cases import random_evaluation
@@ -27,12 +28,26 @@ def written(folder: Path) -> None:
 def test_counts_are_read_back_exactly(tmp_path: Path) -> None:
     written(tmp_path)
     one, two = random_evaluation(), read_evaluation(tmp_path)
-    for name in ("positives", "negatives", "positive_sums", "negative_sums"):
+    for name in vars(one.counts):
         assert np.array_equal(getattr(one.counts, name), getattr(two.counts, name))
         assert getattr(one.counts, name).dtype == getattr(two.counts, name).dtype
     assert np.array_equal(one.confusion, two.confusion)
     assert (one.model, one.chips, one.missing_radar) == (two.model, two.chips, two.missing_radar)
     assert summarize(one, resamples=20) == summarize(two, resamples=20)
+
+
+def test_a_folder_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    """It has no finer bins, and the average precision that the grid gives."""
+    written(tmp_path)
+    with np.load(tmp_path / "counts.npz") as arrays:
+        old = {name: arrays[name] for name in arrays.files if "ranks" not in name}
+    np.savez_compressed(tmp_path / "counts.npz", **old)
+    counts = read_evaluation(tmp_path).counts
+    np.testing.assert_array_equal(counts.tp, random_evaluation().counts.tp)
+    pooled = counts.pooled()
+    assert float(average_precision(pooled.positive_ranks, pooled.negative_ranks)) == pytest.approx(
+        float(average_precision(pooled.positives, pooled.negatives)), abs=1e-12
+    )
 
 
 def test_a_folder_for_people_and_programs(tmp_path: Path) -> None:
@@ -78,9 +93,20 @@ def test_the_text_says_scores_at_both_thresholds_and_what_counts() -> None:
     text = format_result(summary)
     assert "model's threshold           0.400" in format_points(summary)
     assert "at .5                       0.500" in text
+    old = json.loads(json.dumps(summary))
+    for point in old["operating_points"].values():
+        del point["title"]  # of an earlier version
+    assert format_points(old) == format_points(summary)
     assert "best here (optimistic)" in text
     assert "counted: labelled pixels where every band" in text
-    assert "  elbe: F1 0." in text
+    points = summary["operating_points"]
+    for name in ("elbe", "rhine"):
+        half = points["half"]["domains"][name]
+        (line,) = (one for one in text.splitlines() if one.startswith(f"  {name}: F1 0."))
+        scores = f"F1 {half['f1']['value']:.3f}, IoU {half['iou']['value']:.3f}"
+        assert line.endswith(f"; at .5: {scores}")
+    mean = points["half"]["per_chip"]["f1"]["value"]
+    assert f"; at .5: F1 {mean:.3f}" in text.splitlines()[-3]
     assert "2 chips without water" in text
     dry = format_result(summarize(random_evaluation(chips=2, dry=2), resamples=0))
     assert "best here" not in dry
@@ -96,6 +122,7 @@ def test_csv_cells() -> None:
     [
         ({"positives": np.array(["a"] * 12)}, "something else than numbers"),
         ({"negatives": np.zeros((12, 10))}, "counts of shapes"),
+        ({"positive_ranks": np.zeros((12, 10))}, "counts of shapes"),
         ({"confusion": np.zeros(3)}, "confusion matrices of shape"),
     ],
 )

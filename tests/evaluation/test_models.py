@@ -13,9 +13,11 @@ from sarwater.evaluation.files import read_evaluation
 from sarwater.evaluation.models import evaluate_model
 from sarwater.evaluation.scores import curve
 from sarwater.models.architecture import Architecture
+from sarwater.models.boxed import boxed_model
 from sarwater.models.bundle import Bundle, load_bundle, save_bundle
 from sarwater.models.segmenter import Segmenter
 from sarwater.prediction import PredictionOptions
+from sarwater.types import Units
 from tests.conftest import CRS, RecordMaker, TifMaker
 from tests.tiny_models import info
 
@@ -56,3 +58,30 @@ def test_the_counts_are_those_of_the_command(
     chosen = summary["operating_points"]["chosen"]
     f1 = float(curve(found.counts.pooled()).f1[round(found.threshold * 1000) - 1])
     assert chosen["pooled"]["f1"]["value"] == pytest.approx(f1, abs=1e-6)
+
+
+def test_the_model_in_the_box_takes_decibels_as_in_the_command(
+    make_tif: TifMaker, make_record: RecordMaker, tmp_path: Path
+) -> None:
+    """It learned from 8-bit products, and knows how decibels are normalized."""
+    generator = np.random.default_rng(0)
+    labels = np.zeros((64, 64), np.int16)
+    labels[:, :30] = 1
+    image = np.where(labels, -22, -10) + generator.normal(0, 1, (2, 64, 64))
+    record = make_record(
+        make_tif("c.tif", image.astype(np.float32), crs=CRS, bands=("VV", "VH")),
+        units=Units.DB,
+        labels=(make_tif("l.tif", labels, crs=CRS),),
+        codes="0=land,1=water",
+        split="test",
+    )
+    write_manifest(Manifest((record,)), tmp_path / "data.csv")
+    manifest = read_manifest(tmp_path / "data.csv").select(split="test")
+    found = evaluate_model(boxed_model(), manifest, split="test")
+    assert found.model.scene_threshold
+    out = tmp_path / "out"
+    command = ["evaluate", str(boxed_model()), str(tmp_path / "data.csv"), "--out", str(out)]
+    assert main([*command, "--bootstrap", "0", "--panels", "0"]) == 0
+    of_command = read_evaluation(out)
+    np.testing.assert_array_equal(found.counts.positives, of_command.counts.positives)
+    assert found.groups == of_command.groups

@@ -72,6 +72,28 @@ def test_average_precision_is_scikit_learns(seed: int) -> None:
     )
 
 
+def saturated(gain: float, pixels: int = 200_000) -> tuple[FloatArray, BoolArray]:
+    """As networks trained with Dice or Tversky are: most pixels beyond all thresholds."""
+    generator = np.random.default_rng(int(gain))
+    water = generator.random(pixels) < 0.1
+    logits = np.where(water, 1.5, -1.5) + generator.normal(0, 1.2, pixels)
+    both = np.stack([np.zeros(pixels), gain * logits]).astype(np.float32)
+    raised = np.exp(both - both.max(axis=0))
+    return np.asarray(raised[1] / raised.sum(axis=0), np.float32), water
+
+
+@pytest.mark.parametrize("gain", [1, 3, 6, 10, 20])
+def test_average_precision_of_sure_networks_is_scikit_learns(gain: float) -> None:
+    probability, water = saturated(gain)
+    counts = count(probability, water)
+    expected = average_precision_score(water, probability)
+    found = float(average_precision(counts.positive_ranks, counts.negative_ranks))
+    assert found == pytest.approx(expected, abs=1e-3)
+    if gain == 10:  # the grid alone would not do
+        coarse = float(average_precision(counts.positives, counts.negatives))
+        assert coarse < expected - 0.02
+
+
 def test_average_precision_of_a_stack_is_that_of_each() -> None:
     parts = [count(*case(seed, 300)) for seed in range(3)]
     stack = ThresholdCounts.stack(parts)
@@ -84,7 +106,9 @@ def test_undefined_scores_are_nan() -> None:
     found = scores([0, 0, 0], [0, 5, 0], [0, 0, 4])
     assert np.isnan(found.precision).tolist() == [True, False, True]
     assert np.isnan(found.recall).tolist() == [True, True, False]
-    assert np.isnan(found.f1).tolist() == [True, False, False]
+    assert np.isnan(found.f1).tolist() == [True, True, False]
+    assert np.isnan(found.iou).tolist() == [True, True, False]
+    assert found.precision[1] == found.f1[2] == found.iou[2] == 0
     assert np.isnan(average_precision(np.zeros(1000), np.ones(1000)))
 
 

@@ -4,7 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sarwater.evaluation.chips import MissingRadar
+from sarwater.evaluation.bands import score_bands
+from sarwater.evaluation.chips import GIVEN, Evaluation, MissingRadar
+from sarwater.evaluation.files import format_result
 from sarwater.evaluation.scores import METRICS
 from sarwater.evaluation.summary import chip_rows, summarize
 from tests.evaluation_cases import random_evaluation
@@ -86,6 +88,31 @@ def test_only_dry_chips() -> None:
     assert summary["average_precision"]["value"] is None
 
 
+def dry_domain() -> Evaluation:
+    """The first half of the chips, domain elbe, has no water, and false alarms at .4."""
+    return random_evaluation(1, dry=6)
+
+
+def test_a_dry_domain_has_false_alarms_in_place_of_an_f1() -> None:
+    evaluation = dry_domain()
+    summary = summarize(evaluation, resamples=30)
+    point = summary["operating_points"]["chosen"]
+    dry, wet = point["domains"]["elbe"], point["domains"]["rhine"]
+    assert dry["fp"] > 0
+    for metric in ("f1", "iou", "recall"):
+        assert dry[metric] == {"value": None, "interval": None}
+        assert wet[metric]["value"] > 0
+    assert dry["precision"]["value"] == 0
+    assert dry["false_alarms"]["pixels"] == dry["fp"] == point["false_alarms"]["pixels"]
+    assert wet["false_alarms"]["chips_without_water"] == 0
+    text = format_result(summary)
+    assert f"  elbe: 6 chips without water: {dry['fp']:,} pixels of false alarms" in text
+    assert "  rhine: F1 0." in text
+    bands = score_bands(evaluation, resamples=30)
+    group = bands.bounds[bands.groups.index("elbe")]
+    assert np.isnan(group[[METRICS.index(name) for name in ("recall", "f1", "iou")]]).all()
+
+
 def test_rows_of_chips() -> None:
     evaluation = random_evaluation(4)
     rows = chip_rows(evaluation)
@@ -100,6 +127,28 @@ def test_rows_of_chips() -> None:
     assert wet["f1"] == pytest.approx(2 * wet["tp"] / (2 * wet["tp"] + wet["fp"] + wet["fn"]))
     assert wet["water_share"] == pytest.approx((wet["tp"] + wet["fn"]) / 400)
     assert sum(wet[name] for name in ("tp", "fp", "fn", "tn")) == wet["counted"] == 400
+
+
+def test_rows_of_chips_have_scores_at_a_half() -> None:
+    evaluation = random_evaluation(4)
+    rows, half = chip_rows(evaluation), chip_rows(replace(evaluation, threshold=0.5))
+    for row, expected in zip(rows, half, strict=True):
+        for name in (*METRICS, "false_alarm_px", "false_alarm_m2"):
+            assert row[f"{name}_half"] == expected[name]
+    assert any(row["f1"] != row["f1_half"] for row in rows)
+
+
+def test_what_map_would_do_with_the_threshold_is_said() -> None:
+    evaluation = random_evaluation()
+    plain = summarize(evaluation, resamples=0)
+    assert plain["rules"]["threshold"] == "the same for all chips"
+    assert "sarwater map" not in format_result(plain)
+    boxed = replace(evaluation, model=replace(evaluation.model, scene_threshold=True))
+    moved = summarize(boxed, resamples=0)
+    assert "`sarwater map` lets each scene move" in moved["rules"]["threshold"]
+    assert format_result(moved).count("`sarwater map` lets each scene move") == 1
+    given = summarize(replace(boxed, criterion=GIVEN), resamples=0)
+    assert given["rules"]["threshold"] == "the same for all chips"
 
 
 def test_water_without_radar_is_stated() -> None:

@@ -5,10 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from affine import Affine
 
 from sarwater.datasets.manifest import LabelCodes, Manifest
+from sarwater.datasets.splits import check_splits
+from sarwater.errors import DataError
 from sarwater.inspection import Finding, Severity, inspect_manifest
-from sarwater.types import Units
+from sarwater.raster import write_raster
+from sarwater.types import Grid, Units
 from tests.inspection.cases import chip, healthy, label, speckle, troubled
 
 
@@ -75,11 +79,53 @@ def test_healthy_chips_have_no_finding(tmp_path: Path) -> None:
 
 def test_shared_ground_is_an_error(tmp_path: Path) -> None:
     manifest = healthy(tmp_path)
-    records = [replace(one, scene="s", row=0, col=i % 2) for i, one in enumerate(manifest)]
+    records = [
+        replace(one, domain="here", scene="s", row=0, col=i % 2) for i, one in enumerate(manifest)
+    ]
     (finding,) = inspect_manifest(Manifest(tuple(records))).findings
     assert (finding.severity, finding.code) == (Severity.ERROR, "shared-ground")
     assert finding.chips == ("a", "c", "b", "d")
     assert "'train' and 'val'" in finding.message
+
+
+def test_shared_ground_is_found_by_the_files_where_the_table_says_nothing(tmp_path: Path) -> None:
+    """A chip over its neighbor's last columns; the table has no bounds, scene, row or column."""
+    records = []
+    for name, split, east in (("a", "train", 0), ("b", "val", 24 * 10), ("c", "val", 100 * 10)):
+        grid = Grid(24, 32, Affine(10, 0, 500_000 + east, 0, -10, 5_500_000), "EPSG:32633")
+        one = chip(tmp_path, name, speckle(east), label(5), split=split)
+        write_raster(one.images[0], speckle(east), grid, bands=one.bands, overwrite=True)
+        records.append(one)
+    manifest = Manifest(tuple(records))
+    (finding,) = inspect_manifest(manifest).findings
+    assert (finding.code, finding.chips) == ("shared-ground", ("a", "b"))
+    with pytest.raises(DataError, match=r"1 pairs .*a \(train\) and b \(val\)"):
+        check_splits(manifest)
+    check_splits(Manifest((records[0], records[2])))
+
+
+def test_bands_in_another_order_make_no_other_chip(tmp_path: Path) -> None:
+    records = list(healthy(tmp_path))
+    image = speckle(1)
+    records.append(chip(tmp_path, "x", image, label(3), split="train"))
+    records.append(
+        chip(tmp_path, "y", image[::-1].copy(), label(3), split="train", bands=("VH", "VV"))
+    )
+    codes = {one.code: one for one in inspect_manifest(Manifest(tuple(records))).findings}
+    assert {"x", "y"} <= set(codes["duplicate-chips"].chips)
+
+
+@pytest.mark.parametrize(("value", "rows"), [(0.0, 5), (-30.0, 14)])
+def test_a_value_that_fills_a_chip_is_no_data_perhaps(
+    value: float, rows: int, tmp_path: Path
+) -> None:
+    image = speckle(9)
+    image[:, :rows] = value
+    records = (*healthy(tmp_path).records, chip(tmp_path, "e", image, label(20), split="train"))
+    (finding,) = inspect_manifest(Manifest(records)).findings
+    assert (finding.severity, finding.code) == (Severity.WARNING, "filled")
+    assert finding.chips == ("e",)
+    assert f"the one value {value:g} dB fills up to {rows / 24:.0%} of 1 chip" in finding.message
 
 
 def test_one_kind_of_units_a_domain_is_a_warning(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_sums_keep_every_count_in_its_place(parts: list[list[float]]) -> None:
 def test_scales() -> None:
     assert scale_of(Units.LINEAR) == scale_of(Units.DB) == Scale.DECIBEL
     assert to_scale(np.array([1e-9, 0.1, 1]), Units.LINEAR).tolist() == [-50, -10, 0]
-    assert to_scale(np.array([0, 1, 100]), Units.AMPLITUDE).tolist() == [0, 0, 40]
+    assert to_scale(np.array([0, 1, 100]), Units.AMPLITUDE).tolist() == [-50, 0, 40]
     assert to_scale(np.array([7]), Units.BYTE).tolist() == [7]
 
 
@@ -118,3 +118,13 @@ def test_distances_of_shifted_copies() -> None:
     assert jensen_shannon(one, one) == 0
     assert jensen_shannon(one, other) == pytest.approx(1)
     assert wasserstein(one, other) == pytest.approx(20)
+
+
+def test_calibrated_amplitude_has_the_histogram_of_its_power() -> None:
+    """Backscatter as sqrt(sigma0) lies below 1 nearly everywhere, -30 ... 0 dB."""
+    power = 10 ** (np.random.default_rng(0).uniform(-30, 0, 3000) / 10)
+    amplitude = to_scale(np.sqrt(power), Units.AMPLITUDE)
+    np.testing.assert_allclose(amplitude, to_scale(power, Units.LINEAR), atol=1e-9)
+    found = counted(amplitude, scale_of(Units.AMPLITUDE))
+    assert (found.below, found.above) == (0, 0)
+    assert np.count_nonzero(found.counts) == 60

@@ -76,6 +76,20 @@ def gradients(module: nn.Module, image: Tensor, target: Tensor) -> dict[str, Any
     return {"loss": total.item(), "gradient": torch.cat(parts).numpy()}
 
 
+def turned(rank: int) -> tuple[Any, Any]:
+    """Sum of statistics that lie in rows here and in columns there; so does what weighs them."""
+
+    def laid(values: Tensor) -> Tensor:
+        return values.T.contiguous().T if rank else values
+
+    numbers = torch.arange(6.0).view(3, 2)
+    statistics = laid(numbers * (rank + 1)).requires_grad_()
+    assert statistics.is_contiguous() == (rank == 0)
+    total = all_reduce_sum(statistics)
+    (gradient,) = torch.autograd.grad(total, statistics, laid(numbers + rank))
+    return total.detach().numpy(), gradient.numpy()
+
+
 def work(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group(
@@ -90,6 +104,7 @@ def work(rank: int, folder: str) -> None:
                 found = gradients(module, image, target)
                 results[f"{name} {learned} {dry} loss"] = found["loss"]
                 results[f"{name} {learned} {dry} gradient"] = found["gradient"]
+    results["turned"], results["turned gradient"] = turned(rank)
     np.savez(Path(folder) / f"{rank}.npz", **results)
     distributed.destroy_process_group()
 
@@ -118,6 +133,13 @@ def test_two_processes_have_the_gradient_of_one(
         np.testing.assert_allclose(
             results[f"{key} gradient"], expected["gradient"], rtol=1e-6, atol=1e-9
         )
+
+
+def test_processes_need_not_lay_statistics_out_alike(found: list[dict[str, Any]]) -> None:
+    numbers = np.arange(6.0).reshape(3, 2)
+    for results in found:
+        np.testing.assert_array_equal(results["turned"], 3 * numbers)
+        np.testing.assert_array_equal(results["turned gradient"], 2 * numbers + 1)
 
 
 def test_one_process_is_left_alone() -> None:

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.optimize import brentq
 from sklearn.metrics import f1_score, jaccard_score, log_loss
 from torch import Tensor
 
@@ -240,6 +241,32 @@ def test_alpha_weighs_water_and_the_rest_weighs_land() -> None:
             assert value.item() == pytest.approx(weight * 0.5**gamma * math.log(2), abs=1e-12)
 
 
+def of_one_pixel(loss: Loss, classes: int, odds: float, dtype: torch.dtype, **more: Any) -> float:
+    """Loss of a pixel whose log-odds against its class, water, are as given."""
+    logits = torch.full((1, classes, 1, 1), -math.inf if dtype == torch.float64 else -1e9)
+    logits[:, 0], logits[:, 1] = odds, 0.0
+    return loss(logits.to(dtype), torch.ones(1, 1, 1, dtype=torch.uint8), **more).item()
+
+
+@pytest.mark.parametrize("odds", [-30.0, -20.0, -16.6, -10.0, -1.0, 1.0, 10.0, 20.0])
+def test_losses_of_sure_pixels_keep_their_digits(odds: float) -> None:
+    expected = math.log1p(math.exp(odds))
+    found = of_one_pixel(losses.cross_entropy, 2, odds, torch.float32)
+    assert found == pytest.approx(expected, rel=1e-6, abs=0)
+    focal = expected * (math.exp(odds) / (1 + math.exp(odds))) ** 1.5
+    found = of_one_pixel(losses.focal, 2, odds, torch.float32, gamma=1.5)
+    assert found == pytest.approx(focal, rel=1e-5, abs=0)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("odds", [-25.0, 15.0, 20.5, 24.0, 40.0, 60.0])
+def test_focal_keeps_the_digits_of_float64(classes: int, odds: float) -> None:
+    surprise = math.log1p(math.exp(odds))
+    expected = surprise * math.exp(-3 * math.log1p(math.exp(-odds)))
+    found = of_one_pixel(losses.focal, classes, odds, torch.float64, gamma=3.0)
+    assert found == pytest.approx(expected, rel=1e-12, abs=0)
+
+
 # --- gradients
 
 
@@ -277,6 +304,59 @@ def test_land_only_gradient_holds_for_other_tversky_weights(weight: float) -> No
         given_ = {"fp_weight": weight, "fn_weight": 1 - weight}
         alone = gradient(loss, given_, logits, land).norm()
         assert alone >= 0.1 * gradient(loss, given_, logits, water).norm()
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("per_patch", [False, True])
+@pytest.mark.parametrize("logit", [-5.0, -12.0, -17.0, -20.0, -40.0, -80.0])
+def test_water_that_costs_nothing_when_missed_is_found_all_the_same(
+    classes: int, per_patch: bool, logit: float
+) -> None:
+    """Without a price for misses the loss depends on the ratio of TP to FP, however small both."""
+    target = torch.zeros(2, 10, 10, dtype=torch.uint8)
+    target[:, :3] = 1
+    logits = torch.zeros(2, classes, 10, 10)
+    logits[:, 1] = logit
+    if classes == 3:
+        target[:, 3:5] = 2
+    weights: dict[str, Any] = {"fp_weight": 1.0, "fn_weight": 0.0, "per_patch": per_patch}
+    single = losses.tversky(logits, target, **weights).item()
+    exact = losses.tversky(logits.double(), target, **weights).item()
+    assert single == pytest.approx(exact, rel=1e-5)
+    assert exact == pytest.approx(0.7 if classes == 2 else (0.7 + 0.8) / 2, rel=1e-6)
+    slope = gradient(losses.tversky, weights, logits, target)
+    expected = gradient(losses.tversky, weights, logits.double(), target)
+    torch.testing.assert_close(slope.double(), expected, rtol=1e-4, atol=1e-9)
+    assert (slope[:, 1][target == 1] < -1e-4).all(), "descent finds more water"
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_nothing_found_is_never_perfect(classes: int) -> None:
+    logits = torch.zeros(1, classes, 4, 4)
+    logits[:, 1:] = -200.0  # below what float32 holds as a probability
+    target = torch.zeros(1, 4, 4, dtype=torch.uint8)
+    target[:, 0], target[:, 1] = 1, classes - 1
+    for per_patch in (False, True):
+        for fn_weight in (0.0, 1e-30, 0.5):
+            given_: dict[str, Any] = {"fn_weight": fn_weight, "per_patch": per_patch}
+            assert losses.tversky(logits, target, **given_).item() == 1
+            assert losses.focal_tversky(logits, target, **given_).item() == 1
+            assert gradient(losses.tversky, given_, logits, target).isfinite().all()
+
+
+@pytest.mark.parametrize("gamma", [0.5, 4 / 3, 3.0])
+@pytest.mark.parametrize("side", [1 - 1e-4, 1 + 1e-4])
+def test_the_root_goes_over_into_its_chord_without_a_step(gamma: float, side: float) -> None:
+    target = torch.zeros(1, 10, 10, dtype=torch.uint8)
+    target[:, :5] = 1
+    signs = torch.where(target == 1, 1.0, -1.0).double()
+
+    def logits(size: float) -> Tensor:
+        return torch.stack([-size / 2 * signs, size / 2 * signs], 1)
+
+    size = brentq(lambda x: losses.tversky(logits(x), target).item() / (1e-12 * side) - 1, 20, 40)
+    found = losses.focal_tversky(logits(size), target, gamma=gamma).item()
+    assert found == pytest.approx((1e-12 * side) ** (1 / gamma), rel=1e-3)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -334,6 +414,17 @@ def test_no_valid_pixel_gives_zero_with_a_live_gradient(
     assert value.item() == 0
     (slope,) = torch.autograd.grad(value, logits)
     assert (slope == 0).all()
+
+
+@each_case
+def test_an_empty_batch_gives_zero_with_a_live_gradient(
+    classes: int, loss: Loss, parameters: dict[str, Any]
+) -> None:
+    logits = torch.randn(0, classes, 4, 4, requires_grad=True)
+    value = loss(logits, torch.zeros(0, 4, 4, dtype=torch.uint8), **parameters)
+    assert value.item() == 0
+    (slope,) = torch.autograd.grad(value, logits)
+    assert slope.shape == logits.shape
 
 
 @each_case
@@ -409,6 +500,25 @@ def test_finite_in_bfloat16(
     if scale == 1.0:
         exact = loss(rough.double(), target, **parameters)
         assert value.item() == pytest.approx(exact.item(), rel=1e-5)
+
+
+@each_case
+@pytest.mark.parametrize("scale", [1.0, 100.0, math.inf])
+def test_finite_in_float16(
+    classes: int, loss: Loss, parameters: dict[str, Any], scale: float
+) -> None:
+    logits, target = batch(classes)
+    logits[0, 0, 0, 0] = 0.0
+    rough = (logits.sign() if scale == math.inf else logits).half() * scale
+    rough = rough.nan_to_num(0.0, math.inf, -math.inf)
+    value = loss(rough, target, **parameters)
+    slope = gradient(loss, parameters, rough, target)
+    assert value.dtype == torch.float32
+    assert value.isfinite()
+    assert slope.dtype == torch.float16
+    assert slope.isfinite().all()
+    bounded = rough.double().clamp(-65504, 65504)
+    assert value.item() == pytest.approx(loss(bounded, target, **parameters).item(), rel=1e-5)
 
 
 # --- traps of other libraries
@@ -502,6 +612,8 @@ def test_unknown_code_is_named(code: int) -> None:
         (torch.zeros(1, 2, 2, 2), torch.zeros(1, 2, 3, dtype=torch.uint8), "like logits"),
         (torch.zeros(1, 2, 2, 2), torch.zeros(1, 2, 2), "float32"),
         (torch.zeros(1, 2, 2, 2), torch.zeros(1, 2, 2, dtype=torch.bool), "bool"),
+        (torch.zeros(1, 2, 2, 2), torch.zeros(1, 2, 2, dtype=torch.uint16), "not torch.uint16"),
+        (torch.zeros(1, 2, 2, 2), torch.zeros(1, 2, 2, dtype=torch.uint32), "not torch.uint32"),
     ],
 )
 def test_shapes_and_types_are_checked(logits: Tensor, target: Tensor, message: str) -> None:
@@ -513,9 +625,15 @@ def test_shapes_and_types_are_checked(logits: Tensor, target: Tensor, message: s
 @pytest.mark.parametrize(
     ("name", "parameters", "message"),
     [
-        ("cross_entropy", {"class_weights": [1.0]}, "expected 2 class weights"),
+        ("cross_entropy", {"class_weights": [1.0]}, "class_weights needs 2 values"),
+        ("cross_entropy", {"class_weights": [1.0, 3.0, 8.0]}, "class_weights needs 2 values"),
         ("cross_entropy", {"class_weights": [1.0, -1.0]}, "0 or more"),
+        ("cross_entropy", {"class_weights": [1.0, math.inf]}, "class_weights must be finite"),
+        ("cross_entropy", {"class_weights": [math.nan, 1.0]}, "class_weights must be finite"),
+        ("cross_entropy", {"class_weights": [0, 0]}, "class_weights must not all be 0"),
         ("balanced_cross_entropy", {"alpha": 1.5}, "alpha"),
+        ("balanced_cross_entropy", {"alpha": [0.0, 0.0]}, "^alpha must not all be 0"),
+        ("focal", {"alpha": [0.1, 0.5, 0.9]}, "^alpha needs 2 values"),
         ("focal", {"gamma": -1.0}, "gamma"),
         ("focal", {"gamma": math.nan}, "gamma"),
         ("tversky", {"fp_weight": -0.1}, "fp_weight"),

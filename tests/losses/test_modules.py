@@ -1,3 +1,4 @@
+import math
 import subprocess
 import sys
 from typing import Any
@@ -128,6 +129,11 @@ def test_bad_sums_are_refused() -> None:
         build_loss([])
     with pytest.raises(ConfigError, match="0 or more"):
         WeightedSum(losses, {"dice": -1.0})
+    with pytest.raises(ConfigError, match="0 or more"):
+        WeightedSum(losses, {"dice": math.inf})
+    with pytest.raises(ConfigError, match="not all 0"):
+        build_loss([DiceTerm(weight=0), FocalTerm(weight=0)])
+    assert build_loss([DiceTerm(weight=0), FocalTerm()]).weights == {"dice": 0, "focal": 1}
     with pytest.raises(ConfigError, match="learned weights are named"):
         WeightedSum(losses, {"dice": 1.0}, LearnedWeights(["focal"]))
 

@@ -123,6 +123,30 @@ def test_half_precision_losses_are_weighed_in_single() -> None:
     assert total.dtype == torch.float32
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_c_learns_in_single_precision_beside_a_network_in_half(dtype: torch.dtype) -> None:
+    losses = {"small": 0.02, "large": 30.0}
+    alone, beside = LearnedWeights(list(losses)), LearnedWeights(list(losses))
+    with torch.no_grad():
+        beside.rho.copy_(torch.tensor([1e-4, -0.3]))
+        alone.rho.copy_(beside.rho)
+    both = nn.ModuleList([nn.Linear(2, 1), beside]).to(dtype)
+    assert both[0].weight.dtype == dtype
+    assert beside.rho.dtype == torch.float32
+    assert torch.equal(beside.rho, alone.rho)
+    for weights in (alone, beside):
+        optimizer = torch.optim.AdamW([weights.optimizer_group()], lr=1e-4)
+        for _ in range(50):
+            optimizer.zero_grad()
+            weights({name: torch.tensor(loss) for name, loss in losses.items()}).backward()
+            optimizer.step()
+    assert beside.values() == alone.values()
+    both.to(dtype)
+    assert beside.rho.grad is not None
+    assert beside.rho.grad.dtype == torch.float32
+    assert both.double()[1].rho.dtype == torch.float64
+
+
 @pytest.mark.parametrize("names", [[], ["a", "a"]])
 def test_names_must_be_unique(names: list[str]) -> None:
     with pytest.raises(ConfigError, match="unique names"):

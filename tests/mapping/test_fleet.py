@@ -13,11 +13,12 @@ import pytest
 from distributed import LocalCluster
 
 from sarwater.errors import ConfigError
+from sarwater.mapping import fleet
 from sarwater.mapping.fleet import map_fleet
 from sarwater.mapping.inputs import SceneSource
 from sarwater.mapping.options import MapOptions
 from sarwater.mapping.scenes import map_scenes
-from sarwater.models.bundle import load_bundle, save_bundle
+from sarwater.models.bundle import Bundle, load_bundle, save_bundle
 from sarwater.prediction import PredictionOptions, Predictor
 from sarwater.types import FloatArray
 from tests.conftest import CRS, TifMaker
@@ -162,6 +163,37 @@ def test_a_killed_worker_loses_nothing_and_does_nothing_twice(
     alone = tmp_path / "alone"
     map_scenes(sources, Predictor(load_bundle(model), TORCH), alone, say=said.append)
     assert content(out) == content(alone)
+
+
+def test_threads_of_one_worker_share_a_model(
+    sources: list[SceneSource], model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `dask worker` starts them where nothing else is asked for."""
+    loaded = []
+
+    def slowly(path: Path) -> Bundle:
+        loaded.append(path)
+        time.sleep(0.2)
+        return load_bundle(path)
+
+    monkeypatch.setattr(fleet, "load_bundle", slowly)
+    with LocalCluster(
+        n_workers=1, threads_per_worker=4, processes=False, memory_limit=0, dashboard_address=":0"
+    ) as cluster:
+        address = cluster.scheduler_address
+        found = map_fleet(sources, model, TORCH, tmp_path / "fleet", scheduler=address)
+    assert found.failures == ()
+    assert len(loaded) == 1
+    assert fleet._predictor.cache_info().currsize == 0  # nothing stays on the worker
+    map_scenes(sources, Predictor(load_bundle(model), TORCH), tmp_path / "alone")
+    assert content(tmp_path / "fleet") == content(tmp_path / "alone")
+
+
+def test_no_scene_is_no_trouble(model: Path, tmp_path: Path) -> None:
+    options = PredictionOptions(engine="torch", device="cpu")
+    found = map_fleet([], model, options, tmp_path / "out")
+    assert found == map_scenes([], Predictor(load_bundle(model), options), tmp_path / "out")
+    assert (found.summaries, found.failures) == ((), ())
 
 
 def test_a_scheduler_that_does_not_answer_is_named(

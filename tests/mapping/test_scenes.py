@@ -204,6 +204,16 @@ def test_a_scene_without_a_valid_pixel_is_mapped_as_no_data(
     assert "no valid pixel was found" in said[0]
 
 
+def test_a_scene_that_lies_nowhere_is_refused_before_it_is_run(
+    make_tif: TifMaker, mapped: Mapped
+) -> None:
+    runner = PointwiseEngine()
+    path = make_tif("s.tif", decibels(), crs="EPSG:4326", transform=PLACE, bands=BANDS)
+    with pytest.raises(DataError, match=r"s\.tif lies nowhere on Earth: its CRS is EPSG:4326"):
+        mapped(path, model=predictor(runner))
+    assert runner.batches == []
+
+
 def test_provenance_is_in_the_tags(make_tif: TifMaker, mapped: Mapped, out: Path) -> None:
     mapped(make_tif("s.tif", decibels(), crs=CRS, bands=BANDS), options={"threshold": 0.25})
     for kind in ("water", "probability"):
@@ -271,16 +281,15 @@ def test_a_scene_without_a_crs_is_mapped_with_areas_in_pixels(
     assert summary["notes"] == [NO_PLACE]
 
 
-@pytest.mark.parametrize(
-    ("crs", "place"), [("EPSG:4326", PLACE), (CRS, Affine(10, 0, 1e9, 0, -10, 1e9))]
-)
-def test_a_place_that_cannot_be_true_is_said_and_not_followed(
-    crs: str, place: Affine, make_tif: TifMaker, mapped: Mapped, out: Path
+def test_a_crs_without_coordinates_is_said_and_not_followed(
+    make_tif: TifMaker, mapped: Mapped, out: Path
 ) -> None:
-    file = make_tif("s.tif", decibels(), crs=crs, transform=place, bands=BANDS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        file = make_tif("s.tif", decibels(), crs=CRS, transform=Affine.identity(), bands=BANDS)
     summary, said = mapped(file, options={"polygons": PolygonOptions("gpkg")})
     (note,) = said
-    assert "is no place in EPSG" in note
+    assert "EPSG:32631, but no coordinates" in note
     assert summary["water"]["km2"] is None
     assert json.loads((out / "s_item.json").read_text())["geometry"] is None
     assert read(out / "s_water.tif")[1].crs is None
@@ -549,6 +558,20 @@ def test_the_quick_look_is_drawn_from_the_scene(make_tif: TifMaker, out: Path) -
     assert (out / "s_quicklook.png").read_text() == "a picture"
     np.testing.assert_array_equal(seen[0].classes, read(out / "s_water.tif")[0])
     np.testing.assert_array_equal(seen[0].image[:, 5:], image[:, 5:])
+
+
+def test_a_library_prints_nothing(
+    make_tif: TifMaker,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    file = make_tif("100%s.tif", decibels(64, 80), crs=CRS, bands=BANDS)
+    caplog.set_level("INFO", "sarwater.mapping")
+    for _ in range(2):
+        map_scene(SceneSource((file,), BANDS), predictor(), tmp_path / "maps")
+    assert capsys.readouterr() == ("", "")
+    assert "100%s: is mapped already, with the same settings" in caplog.messages
 
 
 KILLED = """

@@ -103,7 +103,7 @@ def test_a_scene_moves_the_threshold_by_half_in_log_odds_at_most(
     found: float, expected: float
 ) -> None:
     """Odds of .4 are 2 to 3: times exp(.5) they are those of .524, over it those of .288."""
-    seen = Observation(1, Units.DB)
+    seen = Observation(["VV"], Units.DB)
     seen.histogram[:] = 1
     seen.separation = lambda *_: Separation(found, 0.0, 0.1)  # type: ignore[method-assign]
     known = 0.4 if expected != 0.53 else 0.41

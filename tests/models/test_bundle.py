@@ -2,6 +2,8 @@ import hashlib
 import json
 import math
 import pickle
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -172,6 +174,26 @@ def test_a_truncated_file(kept: float, bundle: Bundle, tmp_path: Path) -> None:
     path.write_bytes(content[: int(kept * len(content))])
     with pytest.raises(ModelError, match="is not a model of sarwater"):
         load_bundle(path)
+
+
+@pytest.mark.parametrize("closed", ["m.safetensors", "."])
+def test_a_file_that_may_not_be_read(closed: str, bundle: Bundle, tmp_path: Path) -> None:
+    """Nor a folder entered; by a process of its own, since root may read everything."""
+    path = tmp_path / "m.safetensors"
+    save_bundle(path, bundle)
+    (tmp_path / closed).chmod(0)
+    code = (
+        "import os, sys\n"
+        "from sarwater.models.bundle import load_bundle\n"
+        "os.getuid() or os.setuid(65534)\n"
+        "load_bundle(sys.argv[1])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False
+    )
+    (tmp_path / closed).chmod(0o700)
+    said = f"ModelError: cannot read {path}: Permission denied; see to its permissions"
+    assert said in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize("content", [b"\x00" * 100, b"\xff" * 100, b"II*\x00 a picture", b"{}"])

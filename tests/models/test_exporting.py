@@ -14,7 +14,7 @@ from sarwater.models.bundle import Bundle
 from sarwater.models.exporting import export_bundle
 from sarwater.normalize import BandStatistics, Normalization, Normalizer
 from sarwater.prediction import PredictionOptions, Predictor, classify, water_probability
-from sarwater.types import Chip, FloatArray, Grid, Units
+from sarwater.types import BoolArray, Chip, FloatArray, Grid, Units
 from tests.tiny_models import PATCH, segmenter_bundle
 
 EXACT = {"INFERENCE_PRECISION_HINT": "f32"}
@@ -25,6 +25,8 @@ OF_SCENE = BandStatistics((-12.0, -17.0), (3.0, 2.0), 100)
 def decibels() -> FloatArray:
     image = np.random.default_rng(2).uniform(-30, 5, (2, PATCH, PATCH)).astype(np.float32)
     image[:, :4, :5] = np.nan
+    image[0, 10:15, 3:20] = np.nan  # of one band: the pixel has no data
+    image[1, 20:22] = np.inf
     return image
 
 
@@ -37,7 +39,7 @@ def run(content: bytes, images: FloatArray) -> FloatArray:
 def expected(bundle: Bundle, group: BandStatistics | None) -> FloatArray:
     """Probabilities [k, row, col] of the package itself."""
     image = decibels()
-    valid = np.isfinite(image[0])
+    valid: BoolArray = np.logical_and.reduce(np.isfinite(image))
     chip = Chip(
         "c",
         "d",
@@ -62,7 +64,7 @@ def test_an_exported_model_takes_the_image_as_it_is(kind: Normalization, scale: 
     onnx.checker.check_model(onnx.load_model_from_string(content))
     found = run(content, (decibels() / np.float32(scale))[None])
     assert found.shape == (1, 1, PATCH, PATCH)
-    valid = np.isfinite(decibels()[0])
+    valid = np.isfinite(decibels()).all(axis=0)
     own = water_probability(expected(bundle, statistics))
     np.testing.assert_allclose(found[0, 0][valid], own[valid], rtol=0, atol=1e-4)
 
@@ -73,7 +75,7 @@ def test_the_largest_score_is_the_class_where_there_are_several() -> None:
     threshold = float(np.median(water_probability(own)))
     bundle = replace(bundle, info=bundle.info.model_copy(update={"threshold": threshold}))
     scores = run(export_bundle(bundle, scale=1), decibels()[None])[0]
-    valid = np.isfinite(decibels()[0])
+    valid = np.isfinite(decibels()).all(axis=0)
     sure = valid & (np.abs(water_probability(own) - threshold) > 1e-3)
     sure &= np.abs(own[1] - own[2]) > 1e-3
     found = scores.argmax(axis=0)

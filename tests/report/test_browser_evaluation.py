@@ -295,7 +295,9 @@ def test_chips_without_water_have_no_scores_but_a_page(tmp_path: Path, open_page
     write_page([folder], tmp_path / "report.html")
     page = open_page(tmp_path / "report.html").page
     move_slider(page, 300)
-    assert text(page, '[data-score="recall"]') == "-"
+    for name in ("recall", "f1", "iou"):
+        assert text(page, f'[data-score="{name}"]') == "-"
+    expect(page.locator('[data-part="domains"]')).to_contain_text("px false")
     false = int(evaluation.counts.pooled().fp[299])
     assert text(page, '[data-count="fp"]') == f"{false:,}"
     page.locator('[data-part="scatter"]').scroll_into_view_if_needed()

@@ -1,8 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from sarwater.evaluation.chips import GIVEN
 from sarwater.evaluation.summary import summarize
 from sarwater.report.evaluation_charts import (
     calibration_chart,
@@ -36,6 +38,23 @@ def test_the_thresholds_in_use_are_marked() -> None:
     pooled = summary["operating_points"]["chosen"]["pooled"]
     marked = [np.asarray(line.get_xydata()).tolist() for line in axes.lines]
     assert [[pooled["recall"]["value"], pooled["precision"]["value"]]] in marked
+
+
+def test_a_dry_domain_has_false_alarms_in_place_of_a_bar() -> None:
+    summary = summarize(random_evaluation(1, dry=6), resamples=20)
+    pixels = summary["operating_points"]["chosen"]["domains"]["elbe"]["fp"]
+    texts = [text.get_text() for text in domains_chart(summary).axes[0].texts]
+    assert f"no water: {pixels:,} px of false alarms" in texts
+    assert texts.count("undefined") == 2
+
+
+def test_a_given_threshold_is_told_from_the_models() -> None:
+    evaluation = replace(random_evaluation(), threshold=0.3, criterion=GIVEN)
+    for chart in (precision_recall_chart, threshold_chart):
+        axes = chart(summarize(evaluation, resamples=0)).axes[0]
+        labels = [text.get_text() for text in axes.get_legend().get_texts()]  # type: ignore[union-attr]
+        assert any(label.startswith("given threshold: 0.3") for label in labels)
+        assert any(label.startswith("model's threshold: 0.4") for label in labels)
 
 
 def test_the_curves_are_those_of_the_summary() -> None:

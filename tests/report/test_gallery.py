@@ -152,6 +152,40 @@ def test_a_damaged_gallery_is_named(content: bytes, tmp_path: Path) -> None:
         Gallery(tmp_path / "gallery.zip")
 
 
+def test_a_picture_that_is_damaged_is_named(tmp_path: Path) -> None:
+    image, everywhere = np.zeros((1, 8, 8), np.float32), np.full((8, 8), True)
+    chip = Chip("o", "elbe", ("VV",), Units.DB, image, everywhere, None, Grid(8, 8))
+    with GalleryWriter(tmp_path / "g.zip") as writer:
+        writer.add(chip, everywhere, image[0])
+    content = bytearray((tmp_path / "g.zip").read_bytes())
+    content[content.index(b"WEBP") + 8] ^= 0xFF
+    (tmp_path / "g.zip").write_bytes(content)
+    with (
+        Gallery(tmp_path / "g.zip") as gallery,
+        pytest.raises(DataError, match=r"g\.zip is damaged"),
+    ):
+        gallery.pictures(0)
+
+
+def test_a_gallery_that_is_refused_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[zipfile.ZipFile] = []
+
+    class Noted(zipfile.ZipFile):
+        def __init__(self, path: Path) -> None:
+            super().__init__(path)
+            made.append(self)
+
+    with zipfile.ZipFile(tmp_path / "g.zip", "w") as file:
+        file.writestr("index.json", "{")
+    monkeypatch.setattr(zipfile, "ZipFile", Noted)
+    with pytest.raises(DataError, match=r"g\.zip is damaged"):
+        Gallery(tmp_path / "g.zip")
+    (opened,) = made
+    assert opened.fp is None
+
+
 def test_a_gallery_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "gallery.zip", "w") as file:
         file.writestr("index.json", json.dumps({"format": 2}))

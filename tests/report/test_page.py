@@ -66,7 +66,7 @@ def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
 def test_a_damaged_result_is_named(tmp_path: Path) -> None:
     run = write_run(tmp_path)
     (run / "train.json").write_text("{")
-    with pytest.raises(DataError, match=r"train\.json cannot be read as a result"):
+    with pytest.raises(DataError, match=r"train\.json is damaged .*; make it anew"):
         write_page([run], tmp_path / "page.html")
 
 
@@ -94,7 +94,7 @@ def test_a_result_of_another_form_is_named(name: str, text: str, tmp_path: Path)
     if name.endswith("summary.json") and text.startswith("{"):
         return
     (tmp_path / name).write_text(text)
-    with pytest.raises(DataError, match=re.escape(name) + " cannot be read as a result"):
+    with pytest.raises(DataError, match=re.escape(name) + " is damaged"):
         write_page([tmp_path], tmp_path / "page.html")
     assert not (tmp_path / "page.html").exists()
 
@@ -134,7 +134,7 @@ def test_numbers_that_json_has_not_are_named_with_their_file(text: str, tmp_path
     run = write_run(tmp_path)
     summary = run / "train.json"
     summary.write_text(summary.read_text().replace("0.912", text))
-    with pytest.raises(DataError, match=rf"train\.json cannot be read .* {text} is no number"):
+    with pytest.raises(DataError, match=rf"train\.json is damaged .*{text} is no number"):
         write_page([run], tmp_path / "page.html")
     assert not (tmp_path / "page.html").exists()
 

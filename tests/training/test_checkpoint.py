@@ -74,6 +74,26 @@ def test_a_damaged_one(kept: float, tmp_path: Path) -> None:
         load_checkpoint(path)
 
 
+def test_what_the_file_system_refuses_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise raised
+
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, STATE)
+    monkeypatch.setattr(torch, "load", fail)
+    raised: BaseException = PermissionError(13, "Permission denied", str(path))
+    with pytest.raises(ModelError, match=r"^cannot read .*last\.pt: Permission denied; see to its"):
+        load_checkpoint(path)
+    raised = OSError(5, "Input/output error")
+    with pytest.raises(ModelError, match=r"^cannot read .*last\.pt: Input/output error; see to"):
+        load_checkpoint(path)
+    raised = MemoryError()
+    with pytest.raises(MemoryError):
+        load_checkpoint(path)
+
+
 @pytest.mark.parametrize("content", [torch.ones(3), {"weights": {}}, {"format": 99}, [1, 2]])
 def test_files_of_torch_that_are_no_checkpoint(content: Any, tmp_path: Path) -> None:
     path = tmp_path / "last.ckpt"

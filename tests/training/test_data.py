@@ -14,7 +14,7 @@ from sarwater.datasets.manifest import (
     read_manifest,
     write_manifest,
 )
-from sarwater.errors import DataError, ManifestError
+from sarwater.errors import ConfigError, DataError, ManifestError
 from sarwater.raster import read_chip
 from sarwater.training.data import prepare, rows_hash
 from sarwater.types import Units
@@ -148,6 +148,46 @@ def test_chips_that_differ(change: dict[str, Any], message: str, manifest: Manif
     records[3] = replace(records[3], **change)
     with pytest.raises(DataError, match=message):
         prepare(settings(), Manifest(tuple(records)))
+
+
+@pytest.mark.parametrize(
+    ("terms", "message"),
+    [
+        (
+            [{"name": "cross_entropy", "class_weights": [1, 3, 8]}],
+            r"^loss\.terms\.0\.class_weights has 3 values, the chips have 2 classes "
+            r"\(land, water\): give one value a class, in that order$",
+        ),
+        (
+            ["dice", {"name": "focal", "alpha": [0.1, 0.4, 0.5]}],
+            r"^loss\.terms\.1\.alpha has 3 values, the chips",
+        ),
+        (
+            [
+                {"name": "balanced_cross_entropy", "alpha": [0.1, 0.4, 0.5, 0.6]},
+                {"name": "cross_entropy", "class_weights": [1, 3]},
+                {"name": "cross_entropy", "class_weights": [1, 3, 8]},
+            ],
+            r"^loss\.terms\.0\.alpha has 4 values, loss\.terms\.2\.class_weights has 3 values, the",
+        ),
+    ],
+)
+def test_a_value_a_class_is_asked_for_before_a_chip_is_read(
+    terms: list[Any], message: str, manifest: Manifest
+) -> None:
+    for path in manifest.files[1:]:
+        path.unlink()
+    with pytest.raises(ConfigError, match=message):
+        prepare(settings(loss={"terms": terms}), manifest)
+
+
+def test_a_value_a_class_for_all_of_them_is_taken(manifest: Manifest) -> None:
+    terms = [
+        {"name": "cross_entropy", "class_weights": [1, 3]},
+        {"name": "balanced_cross_entropy", "alpha": 0.7},
+        {"name": "focal", "alpha": [0.1, 0.4]},
+    ]
+    assert prepare(settings(loss={"terms": terms}), manifest).classes == ("land", "water")
 
 
 def test_a_split_that_is_not_there(manifest: Manifest) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sarwater.config import write_settings
@@ -52,6 +53,17 @@ def whole_run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder
     return train(settings(**EVERYTHING_RANDOM), read_manifest(data), out)
 
 
+def test_the_threads_of_a_run_are_not_those_of_what_follows(data: Path, tmp_path: Path) -> None:
+    former = torch.get_num_threads()
+    torch.set_num_threads(former + 2)
+    try:
+        chosen = settings(optimization={"epochs": 1}, run={"threads": former})
+        train(chosen, read_manifest(data), tmp_path / "run")
+        assert torch.get_num_threads() == former + 2
+    finally:
+        torch.set_num_threads(former)
+
+
 def test_a_run_learns_the_lakes_and_leaves_all_that_mapping_needs(
     data: Path, tmp_path: Path
 ) -> None:
@@ -69,6 +81,8 @@ def test_a_run_learns_the_lakes_and_leaves_all_that_mapping_needs(
     assert losses[-1] < losses[0] / 2
     assert folder.read_settings() == chosen
     assert (folder.path / "curves.png").stat().st_size > 1000
+    with Image.open(folder.path / "curves.png") as picture:
+        assert "Software" not in picture.info  # equal curves are equal files
 
 
 def test_tensorboard_shows_one_curve(whole_run: RunFolder) -> None:
@@ -102,6 +116,23 @@ def test_learned_weights_are_logged_and_positive(whole_run: RunFolder) -> None:
     values = [float(row.split(",")[column]) for row in rows]
     assert all(value > 0 for value in values)
     assert len(set(values)) == len(values)
+
+
+def test_learned_weights_move_beside_a_network_in_half_precision(
+    data: Path, tmp_path: Path
+) -> None:
+    loss = {"terms": ["cross_entropy", "tversky"], "learned_weights": True}
+    low = {"epochs": 1, "learning_rate": 1e-4}
+    chosen = settings(loss=loss, optimization=low, run={"precision": "bf16-true"})
+    run = Run(chosen, read_manifest(data), RunFolder(tmp_path / "run"))
+    assert {p.dtype for p in run.bare.network.parameters()} == {torch.bfloat16}
+    assert run.bare.loss.learned is not None
+    rho = run.bare.loss.learned.rho
+    rho.data.fill_(1.0)
+    next(run.rehearse())
+    moved = (rho.detach().double() - 1).abs()
+    assert (moved > 1e-6).all(), "bfloat16 has nothing between 1 and .996"
+    assert (moved < 1e-3).all()
 
 
 def test_a_killed_run_resumes_to_bitwise_the_same_weights(

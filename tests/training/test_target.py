@@ -16,7 +16,13 @@ from sarwater.models.bundle import load_bundle
 from sarwater.raster import read_chip
 from sarwater.training.data import TrainingData, prepare
 from sarwater.training.start import train
-from sarwater.training.target import TargetData, prepare_target, sample_of, without_labels
+from sarwater.training.target import (
+    TargetData,
+    check_target,
+    prepare_target,
+    sample_of,
+    without_labels,
+)
 from sarwater.types import FloatArray, Units
 from tests.conftest import CRS, PLACE, RecordMaker, TifMaker
 from tests.training.lakes import assert_same_weights, settings, write_chips
@@ -241,6 +247,18 @@ def test_a_choice_that_leaves_no_chip_is_refused(
     nobody = {"target_splits": ["right"], "target_domains": ["a"]}
     with pytest.raises(DataError, match="no chip to adapt to"):
         target_of(several[:4], source, settings(adaptation=nobody))
+
+
+def test_a_source_without_chips_to_train_on_is_named(data: Path, several: list[ChipRecord]) -> None:
+    manifest = read_manifest(data)
+    idle = Manifest(
+        tuple(replace(one, domain="idle", split="val") for one in manifest) + manifest.records[:1]
+    )
+    chosen = settings(data={"domains": ["idle"]})
+    with pytest.raises(
+        DataError, match="no labelled chip in split 'train' of domains idle; assign"
+    ):
+        check_target(chosen, idle, Manifest(tuple(several)))
 
 
 def test_a_target_without_any_data_is_refused(

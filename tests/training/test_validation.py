@@ -16,7 +16,7 @@ from sarwater.raster import read_chip
 from sarwater.training.data import TrainingData
 from sarwater.training.patches import ChipCache
 from sarwater.training.sampling import Places, Sampler, places_of
-from sarwater.training.validation import ChipCounter, summarize, warn_of_criterion
+from sarwater.training.validation import ChipCounter, summarize, warn_of_choice
 from sarwater.types import IGNORE, FloatArray, Units
 from tests.conftest import RecordMaker, TifMaker
 
@@ -181,9 +181,15 @@ def test_a_criterion_that_was_not_reached_is_warned_of() -> None:
     with pytest.warns(
         SarwaterWarning, match=r"no threshold satisfies precision>=\.9.*ask for less"
     ):
-        warn_of_criterion(
-            "no threshold satisfies precision>=.9, so best F1 on the validation split"
+        warn_of_choice(
+            0.5, "no threshold satisfies precision>=.9, so best F1 on the validation split"
         )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        warn_of_criterion("best F1 on the validation split")
+        warn_of_choice(0.002, "best F1 on the validation split")
+
+
+@pytest.mark.parametrize("end", [0.001, 0.999])
+def test_a_threshold_at_an_end_is_warned_of(end: float) -> None:
+    with pytest.warns(SarwaterWarning, match=f"validation split is {end}, at the end of the thr"):
+        warn_of_choice(end, "best F1 on the validation split")

@@ -57,19 +57,16 @@ class DomainNames:
             return tuple(range(len(self.all)))
         return (0,) * len(self.source) + (1,) * len(self.target)
 
-    def weights(self) -> tuple[float, ...]:
-        """Return a weight for each domain: the two sides weigh alike, domains of a side too."""
-        return tuple(1 / (2 * len(side)) for side in (self.source, self.target) for _ in side)
-
 
 class Alignment(nn.Module, ABC):
     """Domain cross-entropy behind a gradient reversal; what is aligned, subclasses say.
 
-    The loss is sum_d w_d CE_d / sum_d w_d over the domains d in the batch, with CE_d the mean
-    cross-entropy over the cells of domain d that hold data (cells count by their share of valid
-    pixels) and w_d such that source and target weigh alike whatever the sizes of their batches.
-    For two domains this is the binary cross-entropy. Sums are reduced over processes before they
-    are divided.
+    The loss is the mean of the two sides, a side's being the mean of CE_d over its domains d in
+    the batch, with CE_d the mean cross-entropy over the cells of domain d that hold data (cells
+    count by their share of valid pixels). So source and target weigh alike whatever the sizes of
+    their batches and whichever domains are in them; a side without data is left out. For two
+    domains this is the binary cross-entropy. Sums are reduced over processes before they are
+    divided.
     """
 
     def __init__(
@@ -86,7 +83,9 @@ class Alignment(nn.Module, ABC):
         self.strength = strength
         self.reduce = reduce
         self.register_buffer("classes", torch.tensor(names.classes(domains)), persistent=False)
-        self.register_buffer("weights", torch.tensor(names.weights()), persistent=False)
+        side = torch.tensor(names.classes("sides"))
+        sides = torch.stack([side == 0, side == 1])  # [side, domain]
+        self.register_buffer("sides", sides, persistent=False)
 
     @abstractmethod
     def seen(self, sides: Sides) -> Tensor:
@@ -103,19 +102,20 @@ class Alignment(nn.Module, ABC):
         own = next(self.discriminator.parameters()).dtype  # of networks in half precision
         logits = self.discriminator(seen.to(own)).float()
         assert isinstance(self.classes, Tensor)
-        assert isinstance(self.weights, Tensor)
+        assert isinstance(self.sides, Tensor)
         wanted = self.classes[sides.domain][:, None, None].expand(-1, *logits.shape[-2:])
         data = cells_with_data(sides.valid, logits)
         losses = F.cross_entropy(logits, wanted, reduction="none")
         hits = (logits.detach().argmax(dim=1) == wanted).float()
-        of_domain = F.one_hot(sides.domain, len(self.weights)).to(data.dtype)
+        of_domain = F.one_hot(sides.domain, self.sides.shape[1]).to(data.dtype)
         sums = [  # no matrix product: autocast would take it in half precision
             (of_domain * (values * data).flatten(1).sum(dim=1)[:, None]).sum(dim=0)
             for values in (losses, hits, torch.ones_like(data))
         ]
         loss, hit, cells = self.reduce(torch.stack(sums))
-        weights = torch.where(cells > 0, self.weights, 0.0)
-        weights = weights / weights.sum().clamp(min=1e-12)
+        present = self.sides & (cells > 0)
+        shares = present / present.sum(dim=1, keepdim=True).clamp(min=1)
+        weights = shares.sum(dim=0) / shares.sum().clamp(min=1)
         cells = cells.detach().clamp(min=1e-12)
         return (weights * loss / cells).sum(), (weights * hit / cells).sum().detach()
 
@@ -168,7 +168,9 @@ class OutputAlignment(Alignment):
 
     def seen(self, sides: Sides) -> Tensor:
         """Return the entropy maps [b, k, h, w], 0 where not valid."""
-        return entropy_maps(sides.logits) * sides.valid[:, None]
+        valid = sides.valid[:, None]
+        # Replaced before, too: the gradient of what is not finite would be nan in spite of the 0.
+        return entropy_maps(sides.logits.masked_fill(~valid, 0)) * valid
 
 
 def entropy_maps(logits: Tensor) -> Tensor:

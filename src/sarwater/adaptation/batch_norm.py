@@ -16,6 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from sarwater.errors import ModelError
 from sarwater.models.bundle import Bundle
+from sarwater.models.modes import evaluating
 from sarwater.normalize import RunningStatistics
 from sarwater.types import FloatArray
 
@@ -108,19 +109,16 @@ def _batches(patches: FloatArray, device: torch.device) -> Iterator[Tensor]:
 @contextmanager
 def _normalizing_by_batch(network: nn.Module, layers: Iterable[_BatchNorm]) -> Iterator[None]:
     """Let only the batch norm layers train, without moving their running statistics."""
-    modes = {module: module.training for module in network.modules()}
     kept = {layer: layer.momentum for layer in layers}
     counted = {layer: layer.num_batches_tracked for layer in layers}
-    network.eval()
-    try:
-        for layer in kept:
-            layer.train()
-            layer.momentum = 0.0
-            layer.num_batches_tracked = None
-        yield
-    finally:
-        for layer, momentum in kept.items():
-            layer.momentum = momentum
-            layer.num_batches_tracked = counted[layer]
-        for module, mode in modes.items():
-            module.training = mode
+    with evaluating(network):
+        try:
+            for layer in kept:
+                layer.train()
+                layer.momentum = 0.0
+                layer.num_batches_tracked = None
+            yield
+        finally:
+            for layer, momentum in kept.items():
+                layer.momentum = momentum
+                layer.num_batches_tracked = counted[layer]

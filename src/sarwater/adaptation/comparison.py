@@ -1,6 +1,6 @@
 """Source-only and adapted model side by side on images without labels."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,9 +72,17 @@ class SideBySide:
     """Runs both models over chips, and sums up what can be said without labels."""
 
     def __init__(
-        self, source_only: Side, adapted: Side, bands: int, units: Units, examples: int = 12
+        self,
+        source_only: Side,
+        adapted: Side,
+        bands: Sequence[str],
+        units: Units,
+        examples: int = 12,
     ) -> None:
-        """Start without chips; keep the ``examples`` chips whose maps differ most."""
+        """Start without chips, of bands with these names.
+
+        The ``examples`` chips whose maps differ most are kept.
+        """
         self._sides = (source_only, adapted)
         self._sums = tuple(_Sums(Observation(bands, units)) for _ in range(2))
         self._pixels = np.zeros((2, 2), np.int64)

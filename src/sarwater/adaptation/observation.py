@@ -1,6 +1,6 @@
 """What can be said of a network on images without labels."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from sarwater.adaptation.separation import (
     separation_cost,
     two_classes,
 )
-from sarwater.evaluation.counts import BINS, THRESHOLDS
+from sarwater.evaluation.counts import BINS, THRESHOLDS, threshold_index
 from sarwater.types import Chip, FloatArray, Units
 
 DoubleArray = NDArray[np.float64]
@@ -24,8 +24,8 @@ DoubleArray = NDArray[np.float64]
 class Observation:
     """Sums over predicted images: probabilities, their entropy, and backscatter; additive."""
 
-    def __init__(self, bands: int, units: Units) -> None:
-        """Start without pixels, for images of so many bands in these units."""
+    def __init__(self, bands: Sequence[str], units: Units) -> None:
+        """Start without pixels, for images of bands with these names, in these units."""
         self.histogram: DoubleArray = np.zeros(BINS)
         """Pixels by bin of water probability."""
         self._entropy: DoubleArray = np.zeros(1)
@@ -66,7 +66,11 @@ class Observation:
     def water_share(self, threshold: float) -> float:
         """Share of the pixels at or above a threshold, 0 ... 1; nan without pixels."""
         total = self.histogram.sum()
-        return float(self.histogram[round(threshold * 1000) :].sum() / total) if total else np.nan
+        return (
+            float(self.histogram[threshold_index(threshold) + 1 :].sum() / total)
+            if total
+            else np.nan
+        )
 
     def separation(self, expected: float | None = None, trust: float = TRUST) -> Separation | None:
         """Return the threshold at which the backscatter separates best, if any does.

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from sarwater.normalize import BandStatistics
+from sarwater.normalize import SMALLEST_STD, BandStatistics
 from sarwater.types import BoolArray, FloatArray
 
 DoubleArray = NDArray[np.float64]
@@ -99,7 +99,7 @@ def shift_in_words(
     True
     """
     shifts = [
-        (after - before) / max(std, 1e-6)
+        (after - before) / max(std, SMALLEST_STD)
         for before, std, after in zip(source.mean, source.std, target.mean, strict=True)
     ]
     index = max(range(len(shifts)), key=lambda i: abs(shifts[i]))

@@ -130,16 +130,17 @@ def self_training_loss(logits: Tensor, mixed: PseudoLabelled, reduce: Reduce = i
     """Return sum w CE / n over the n valid pixels, w their weights.
 
     Dividing by the number, not by the weights, keeps the loss of patches that nobody is sure of
-    small. Sums are reduced over processes before they are divided.
+    small. Sums are reduced over processes before they are divided. Ignored pixels, whatever their
+    logits and weights, change neither the value nor a gradient.
 
     Args:
         logits: [b, k, h, w] of ``mixed.image``.
         mixed: labels and weights.
         reduce: sums over processes.
     """
-    losses = F.cross_entropy(
-        logits.float(), mixed.target.long(), ignore_index=IGNORE, reduction="none"
-    )
     valid = mixed.target != IGNORE
-    sums = reduce(torch.stack([(losses * mixed.weight).sum(), valid.sum().to(losses)]))
+    known = logits.float().masked_fill(~valid[:, None], 0)  # not even nan gets through
+    losses = F.cross_entropy(known, mixed.target.long(), ignore_index=IGNORE, reduction="none")
+    weight = mixed.weight.masked_fill(~valid, 0)
+    sums = reduce(torch.stack([(losses * weight).sum(), valid.sum().to(losses)]))
     return sums[0] / sums[1].detach().clamp(min=1)

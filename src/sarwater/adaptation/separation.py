@@ -5,6 +5,7 @@ probabilities are shifted as a whole. Each threshold divides the region's pixels
 the one kept describes their backscatter best as two normal distributions.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +14,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.special import logit
 
-from sarwater.evaluation.counts import BINS, THRESHOLDS
+from sarwater.evaluation.counts import BINS, THRESHOLDS, threshold_at, threshold_index
 from sarwater.smoothing import local_median
-from sarwater.types import BoolArray, FloatArray, Units
+from sarwater.types import POLARIZATIONS, BoolArray, FloatArray, Units
 from sarwater.units import in_decibels
 
 DoubleArray = NDArray[np.float64]
@@ -68,11 +69,13 @@ class BackscatterByProbability:
     pixels above and below every threshold exactly, without keeping a pixel.
     """
 
-    def __init__(self, bands: int) -> None:
-        """Start without pixels."""
+    def __init__(self, bands: Sequence[str]) -> None:
+        """Start without pixels, with bands of these names."""
+        size = len(bands)
+        self.is_polarization = np.array([name.upper() in POLARIZATIONS for name in bands])
         self.count: DoubleArray = np.zeros(BINS)
-        self.sum: DoubleArray = np.zeros((BINS, bands))
-        self.products: DoubleArray = np.zeros((BINS, bands, bands))
+        self.sum: DoubleArray = np.zeros((BINS, size))
+        self.products: DoubleArray = np.zeros((BINS, size, size))
 
     def add(self, backscatter: FloatArray, valid: BoolArray, probability: FloatArray) -> None:
         """Add the pixels of one image.
@@ -175,7 +178,8 @@ def separating_threshold(
 
     Args:
         sums: of the region.
-        water_is_darker: refuse a division whose water is brighter than its land.
+        water_is_darker: refuse a division whose water is brighter than its land, in the mean of
+            the bands named as polarizations; where none is, of all, each in units of its deviation.
         expected: a threshold that holds elsewhere, such as the source's: then
             J(t) + trust (logit t - logit expected)^2 is minimized, a normal prior on the shift of
             the network's logits. Backscatter alone takes the darkest look-alikes for the only
@@ -189,7 +193,7 @@ def separating_threshold(
     References:
         Kittler & Illingworth, Minimum error thresholding, Pattern Recognition 19 (1986) 41-47.
     """
-    cost, share, difference = _costs(sums)
+    cost, share = _costs(sums)
     allowed = np.flatnonzero(np.isfinite(cost) & (THRESHOLDS >= _LOWEST))
     if not len(allowed):
         return None
@@ -198,27 +202,25 @@ def separating_threshold(
         shift = logit(THRESHOLDS[allowed]) - logit(expected)
         total = total + trust * shift**2
     best = int(allowed[total.argmin()])
-    if best in (allowed[0], allowed[-1]) or (water_is_darker and difference[best] >= 0):
+    if best in (allowed[0], allowed[-1]) or (water_is_darker and _brighter(sums, best) >= 0):
         return None
-    return Separation((best + 1) / 1000, float(cost[best]), float(share[best]))
+    return Separation(threshold_at(best), float(cost[best]), float(share[best]))
 
 
 def two_classes(sums: BackscatterByProbability, threshold: float) -> TwoClasses | None:
     """Return how backscatter is distributed below and above a threshold (a multiple of .001).
 
     None where a class has less than a ten-thousandth of the pixels, or too few pixels or bands
-    that repeat each other leave its covariance without an inverse.
+    that are constant or repeat each other leave its covariance without an inverse.
     """
-    bin_ = round(threshold * 1000)
-    parts = [
-        [array[half].sum(axis=0, keepdims=True) for array in sums.arrays()]
-        for half in (slice(None, bin_), slice(bin_, None))
-    ]
+    parts = _halves(sums, threshold_index(threshold) + 1)
     counts = [float(part[0][0]) for part in parts]
     if min(counts) <= _FEWEST * sum(counts):
         return None
     covariance = np.concatenate([_covariance(*part) for part in parts])
-    if not (np.linalg.cond(covariance) < 1 / _REPEATED).all():
+    inverse = _inverse(_deviation(*_total(sums)))
+    standardized = inverse[:, None] * covariance * inverse  # whatever the units of the bands
+    if not (np.linalg.cond(standardized) < 1 / _REPEATED).all():
         return None
     mean = np.concatenate([part[1] / part[0][:, None] for part in parts])
     return TwoClasses(counts[1] / sum(counts), mean, covariance)
@@ -229,23 +231,23 @@ def separation_cost(sums: BackscatterByProbability, threshold: float) -> float |
 
     None where a class has less than a ten-thousandth of the pixels.
     """
-    cost = _costs(sums)[0][round(threshold * 1000) - 1]
+    cost = _costs(sums)[0][threshold_index(threshold)]
     return float(cost) if np.isfinite(cost) else None
 
 
-def _costs(sums: BackscatterByProbability) -> tuple[DoubleArray, DoubleArray, DoubleArray]:
-    """Return J, the share of water, and how much brighter water is (mean of the bands) [999]."""
+def _costs(sums: BackscatterByProbability) -> tuple[DoubleArray, DoubleArray]:
+    """Return J and the share of water at each threshold, both [999]."""
     total = max(sums.count.sum(), 1)
     above = [array[::-1].cumsum(axis=0)[::-1][1:] for array in sums.arrays()]
     below = [array.cumsum(axis=0)[:-1] for array in sums.arrays()]
     share = above[0] / total
-    cost, difference = np.full((2, len(share)), np.inf)
+    cost = np.full(len(share), np.inf)
     chosen = np.flatnonzero((share >= _FEWEST) & (below[0] / total >= _FEWEST))
     if not len(chosen):
-        return cost, share, difference
-    axes, scale = _axes(*(np.sum(array, axis=0, keepdims=True) for array in sums.arrays()))
+        return cost, share
+    axes, scale = _axes(*_total(sums))
     if not axes.shape[1]:
-        return cost, share, difference
+        return cost, share
     floor = _SMALLEST_VARIANCE * np.eye(axes.shape[1])
     cost[chosen] = scale
     for parts in (above, below):
@@ -253,9 +255,16 @@ def _costs(sums: BackscatterByProbability) -> tuple[DoubleArray, DoubleArray, Do
         weight = part[0] / total
         log_determinant = np.linalg.slogdet(axes.T @ _covariance(*part) @ axes + floor)[1]
         cost[chosen] += weight * log_determinant - 2 * weight * np.log(weight)
-    means = [parts[1][chosen] / parts[0][chosen, None] for parts in (above, below)]
-    difference[chosen] = (means[0] - means[1]).mean(axis=1)
-    return cost, share, difference
+    return cost, share
+
+
+def _brighter(sums: BackscatterByProbability, index: int) -> float:
+    """Return how much brighter water is than land, divided at the threshold of an index."""
+    below, above = _halves(sums, index + 1)
+    difference = (above[1] / above[0][:, None] - below[1] / below[0][:, None])[0]
+    if sums.is_polarization.any():  # other bands, such as elevation, may be anything over water
+        return float(difference[sums.is_polarization].mean())
+    return float((difference * _inverse(_deviation(*_total(sums)))).mean())
 
 
 def filtered_decibels(
@@ -286,14 +295,37 @@ def _axes(
     no axis: its variance within a class is rounding, and its logarithm would decide everything.
     """
     covariance = _covariance(count, sum_, products)[0]
-    deviation = np.sqrt(np.diagonal(covariance).clip(min=0))
-    varies = deviation**2 > _CONSTANT * (sum_[0] / count) ** 2
-    inverse = np.divide(1, deviation, out=np.zeros_like(deviation), where=varies)
+    deviation = _deviation(count, sum_, products)
+    inverse = _inverse(deviation)
     values, vectors = np.linalg.eigh(inverse[:, None] * covariance * inverse)
     kept = values > _REPEATED
     axes = inverse[:, None] * vectors[:, kept] / np.sqrt(values[kept])
-    scale = np.log(values[kept]).sum() + 2 * np.log(deviation[varies]).sum()
+    scale = np.log(values[kept]).sum() + 2 * np.log(deviation[deviation > 0]).sum()
     return axes, float(scale)
+
+
+def _deviation(count: DoubleArray, sum_: DoubleArray, products: DoubleArray) -> DoubleArray:
+    """Return the standard deviation of each band, 0 of one that is constant but for rounding."""
+    variance = np.diagonal(_covariance(count, sum_, products)[0]).clip(min=0)
+    return np.sqrt(np.where(variance > _CONSTANT * (sum_[0] / count) ** 2, variance, 0))
+
+
+def _inverse(deviation: DoubleArray) -> DoubleArray:
+    """Return 1 / deviation, 0 of a constant band."""
+    return np.divide(1, deviation, out=np.zeros_like(deviation), where=deviation > 0)
+
+
+def _total(sums: BackscatterByProbability) -> list[DoubleArray]:
+    """Return the three sums over all bins, each with a first axis of one."""
+    return [np.sum(array, axis=0, keepdims=True) for array in sums.arrays()]
+
+
+def _halves(sums: BackscatterByProbability, bin_: int) -> list[list[DoubleArray]]:
+    """Return the sums over the bins before one and from it on, as ``_total`` does."""
+    return [
+        [array[half].sum(axis=0, keepdims=True) for array in sums.arrays()]
+        for half in (slice(None, bin_), slice(bin_, None))
+    ]
 
 
 def _covariance(count: DoubleArray, sum_: DoubleArray, products: DoubleArray) -> DoubleArray:

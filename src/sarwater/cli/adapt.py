@@ -111,21 +111,24 @@ def _test_chips(args: argparse.Namespace) -> "Manifest | None":
 
 
 def _text(found: dict[str, Any], out: Path) -> str:
+    from sarwater.evaluation.files import three_digits
+
     columns = ("threshold", "water_share", "entropy", "agreement_flips", "agreement_gain")
     lines = [f"{'on the target, without labels':30}" + "".join(f"{n:>16}" for n in columns)]
     for name in ("source_only", "adapted"):
-        cells = "".join(f"{_three(found[name][column]):>16}" for column in columns)
+        cells = "".join(f"{three_digits(found[name][column]):>16}" for column in columns)
         lines.append(f"{name.replace('_', ' '):30}{cells}")
     lines.append(
         f"the maps differ in {found['disagreement']:.1%} of the pixels; their water overlaps by "
-        f"{_three(found['overlap'])}"
+        f"{three_digits(found['overlap'])}"
     )
     lines += [f"warning: adapting looks harmful: {warning}" for warning in found["warnings"]]
     lines += [f"note: {note}" for note in found["notes"]]
     for name, score in found.get("scores", {}).items():
         if isinstance(score, dict):
+            f1, iou = three_digits(score["f1"]), three_digits(score["iou"])
             lines.append(
-                f"{name.replace('_', ' '):14} F1 {_three(score['f1'])}, IoU {_three(score['iou'])} "
+                f"{name.replace('_', ' '):14} F1 {f1}, IoU {iou} "
                 f"at threshold {score['threshold']:.3f}"
             )
     recovered = found.get("scores", {}).get("gap_recovered")
@@ -139,7 +142,3 @@ def _text(found: dict[str, Any], out: Path) -> str:
         lines.append("the source-only model is recommended: its map agrees more with itself")
     lines.append(f"model: {out / found['recommended'] / 'model.safetensors'}")
     return "\n".join(lines)
-
-
-def _three(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"

@@ -2,9 +2,11 @@
 
 import argparse
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sarwater.cli.choices import BASELINES
 from sarwater.cli.evaluation_options import (
     add_evaluation_options,
     check_at_least,
@@ -15,10 +17,8 @@ from sarwater.cli.evaluation_options import (
 from sarwater.cli.results import Result
 
 if TYPE_CHECKING:
-    from sarwater.datasets.manifest import Manifest
+    from sarwater.datasets.manifest import ChipRecord, Manifest
     from sarwater.evaluation.baselines import Baseline, BaselineOptions
-
-_METHODS = ("otsu", "threshold", "minimum-error")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(usage_error=parser.error)
     parser.add_argument(
         "method",
-        choices=_METHODS,
+        choices=BASELINES,
         help="otsu: the largest variance between two classes, scene by scene; threshold: the same "
         "for all; minimum-error: Kittler and Illingworth's on the tiles of each scene that hold "
         "both classes",
@@ -74,18 +74,38 @@ def run(args: argparse.Namespace) -> Result:
         raise DataError(
             f"{args.data} has the classes {', '.join(manifest.classes)}; a threshold tells two"
         )
-    labelled_records(manifest, args.split or None)  # before a threshold is looked for
+    # Before a threshold is looked for.
+    scored_chips = labelled_records(manifest, args.split or None)
+    if tune is not None:
+        _warn_of_seen(tune, scored_chips)
     baseline, criterion = _fitted(args, options, manifest, tune)
     name = f"{args.method} on {args.band}"
     name += f" after a {args.median} x {args.median} median" if args.median > 1 else ""
     summary = evaluate_to_folder(
         baseline,
         manifest,
-        ModelIdentity(name, "", manifest.classes, 0.5, criterion),
+        ModelIdentity(name, "", manifest.classes, 0.5, criterion, is_probability=False),
         args.out,
         **evaluation_arguments(args),
     )
     return scored(summary, args.out)
+
+
+def _warn_of_seen(tune: "Manifest", records: "Sequence[ChipRecord]") -> None:
+    """Warn where chips are scored that the threshold is tuned on."""
+    import warnings
+
+    from sarwater.errors import SarwaterWarning
+
+    seen = {record.images for record in tune if record.is_labelled}
+    known = sum(record.images in seen for record in records)
+    if known:
+        warnings.warn(
+            f"the threshold is tuned on {known} of the {len(records)} chips that are scored: the "
+            "scores are optimistic; tune on others (--tune-split, --split)",
+            SarwaterWarning,
+            2,
+        )
 
 
 def _finite(text: str) -> float:
@@ -118,7 +138,8 @@ def _fitted(
         return Baseline(options, {"": args.value}), f"given: {args.value:g}"
     if tune is not None:
         found = tuned(tune, options)
-        return found, f"best F1 on {args.tune.name}: {found.thresholds['']:.2f}"
+        where = f"{args.tune.name}" + (f", split '{args.tune_split}'" if args.tune_split else "")
+        return found, f"best F1 on {where}: {found.thresholds['']:.2f}"
     found = fit(manifest, options)
     values = sorted(found.thresholds.values())
     middle = values[len(values) // 2]

@@ -29,8 +29,8 @@ def evaluating(one: "EvaluationEstimate") -> Result:
         lambda: (
             f"{one.chips} labelled chips, {one.seconds_per_chip:.2g} s each with {one.engine}, and "
             f"{one.seconds_besides:.2g} s besides\n"
-            f"all: about {in_words(one.seconds)} and {one.memory_gb:.1f} GB of memory; nothing was "
-            "written"
+            f"all: about {', '.join([in_words(one.seconds), *_memory(one.memory_gb)])}; nothing "
+            "was written"
         ),
     )
 
@@ -44,15 +44,20 @@ def estimated(runs: "Sequence[RunEstimate]") -> Result:
 
 def _run(one: "RunEstimate") -> str:
     where = one.device if one.processes == 1 else f"{one.processes} x {one.device}"
-    gpu = f", {one.accelerator_gb:.1f} GB of the GPU's" if one.accelerator_gb is not None else ""
+    needs = [in_words(one.seconds), *_memory(one.memory_gb)]
+    if one.accelerator_gb is not None:
+        needs.append(f"{one.accelerator_gb:.1f} GB of the GPU's")
     return (
         f"{one.name.replace('_', ' ')}: {one.epochs} epochs of {one.steps_per_epoch} steps "
         f"({one.train_chips} chips, {one.parameters / 1e6:.1f} million parameters, {where}); a "
         f"step {one.seconds_per_step:.2g} s, a validation ({one.val_chips} chips) "
         f"{one.seconds_per_validation:.2g} s\n"
-        f"  about {in_words(one.seconds)}, {one.memory_gb:.1f} GB of memory{gpu}, "
-        f"{one.disk_gb:.2g} GB of disk"
+        f"  about {', '.join(needs)}, {one.disk_gb:.2g} GB of disk"
     )
+
+
+def _memory(gigabytes: float | None) -> list[str]:
+    return [] if gigabytes is None else [f"{gigabytes:.1f} GB of memory"]
 
 
 def _sum(runs: "Sequence[RunEstimate]") -> str:

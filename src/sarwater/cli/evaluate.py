@@ -31,9 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Result:
     """Evaluate, write the folder and return the table."""
     from sarwater.evaluation.counts import threshold_index
-    from sarwater.evaluation.models import identity_of
+    from sarwater.evaluation.models import identity_of, predictor_for
     from sarwater.models.bundle import load_bundle
-    from sarwater.prediction import Predictor
     from sarwater.report.evaluation_report import evaluate_to_folder
 
     check_at_least(args, batch_size=1)
@@ -41,8 +40,7 @@ def run(args: argparse.Namespace) -> Result:
         threshold_index(args.threshold)
     manifest = chosen_chips(args, args.model)
     bundle = load_bundle(args.model)
-    predictor = Predictor(bundle, prediction_options(args))
-    predictor = predictor.for_units(*{record.units for record in manifest})
+    predictor = predictor_for(bundle, manifest, prediction_options(args))
     identity = identity_of(bundle, args.model.name)
     options = {
         "normalizer": predictor.info.normalization,

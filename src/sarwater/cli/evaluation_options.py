@@ -113,7 +113,10 @@ def evaluation_arguments(args: argparse.Namespace) -> dict[str, Any]:
 def scored(summary: dict[str, Any], out: Path) -> Result:
     """Return the scores, without the curve of a thousand points that the folder has."""
     from sarwater.evaluation.files import format_result
+    from sarwater.evaluation.scores import warn_of_end
 
+    if best := summary["operating_points"].get("best"):
+        warn_of_end(best["threshold"], "the best threshold of these chips")
     short = {name: value for name, value in summary.items() if name != "curve"}
     return Result(
         {"folder": str(out), **short}, lambda: f"{format_result(summary)}\n\nresults: {out}"

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sarwater.cli.choices import UNITS
 from sarwater.cli.results import Result, add_json
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--units",
-        choices=("db", "8bit", "linear", "amplitude", "other"),
+        choices=UNITS,
         help="of the images that will be given, where the model takes several (`sarwater model "
         "show`); by default those of the scene, or what the model was trained on",
     )

@@ -1,10 +1,12 @@
 """``sarwater index``: from a folder of files to a manifest."""
 
 import argparse
+import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from sarwater.cli.choices import LAYOUTS, UNITS
 from sarwater.cli.results import Result, add_json
 from sarwater.errors import ConfigError
 from sarwater.files import refuse_existing, refuse_inputs
@@ -33,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--layout",
         required=True,
-        choices=("sen1floods11", "etci2021", "folder"),
+        choices=LAYOUTS,
         help="sen1floods11: the public bucket's layout; etci2021: EVENT/tiles/{vv,vh,...}; "
         "folder: images and, if there are any, labels of the same names",
     )
@@ -66,7 +68,7 @@ def _add_folder_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--units",
         "what the values measure (default: guessed chip by chip)",
-        choices=("db", "linear", "amplitude", "8bit", "other"),
+        choices=UNITS,
     )
     add("--nodata", "auto, border, declared or a number (default: auto)")
     add("--domain", "domain of all chips (default: the folder's name)")
@@ -79,7 +81,7 @@ def run(args: argparse.Namespace) -> Result:
     from sarwater.datasets.manifest import write_manifest
 
     refuse_existing(args.out, overwrite=args.overwrite)
-    manifest = index(args.path, args.layout, report=print, **_options(args))
+    manifest = index(args.path, args.layout, report=_note, **_options(args))
     refuse_inputs(args.out, manifest.files)
     write_manifest(manifest, args.out, overwrite=args.overwrite)
     counted = {
@@ -102,6 +104,10 @@ def run(args: argparse.Namespace) -> Result:
         return "\n".join(lines)
 
     return Result(data, text)
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:

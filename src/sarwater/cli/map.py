@@ -6,17 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sarwater.cli.choices import UNITS
 from sarwater.cli.prediction_options import add_prediction_options, prediction_options
 from sarwater.cli.results import Result, add_json, in_words
 from sarwater.errors import nearest
+from sarwater.mapping.options import FORMATS
 
 if TYPE_CHECKING:
     from sarwater.errors import SarwaterError
     from sarwater.mapping.estimating import Estimate
     from sarwater.mapping.inputs import SceneSource
     from sarwater.mapping.options import MapOptions, PolygonOptions
-
-_UNITS = ("db", "linear", "amplitude", "8bit", "other")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +80,7 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
         help="names of the scenes' bands in the files' order, such as VV,VH; by default the "
         "files' own band descriptions",
     )
-    parser.add_argument("--units", choices=_UNITS, help="of the values; guessed by default")
+    parser.add_argument("--units", choices=UNITS, help="of the values; guessed by default")
     parser.add_argument(
         "--nodata",
         default="auto",
@@ -120,7 +120,7 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--polygons",
-        choices=("gpkg", "fgb", "parquet"),
+        choices=tuple(FORMATS),
         help="write water as polygons too, to SCENE_water with this suffix: GeoPackage, "
         "FlatGeobuf or GeoParquet",
     )

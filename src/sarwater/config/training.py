@@ -1,7 +1,6 @@
 """The settings of a training run: typed, with units and ranges."""
 
 import enum
-import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -9,10 +8,10 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from sarwater.config.adaptation import AdaptationSettings
 from sarwater.config.base import SettingsBase, listed, named, several
-from sarwater.errors import nearest
 from sarwater.losses.terms import CrossEntropyTerm, LossTerm
 from sarwater.models.architecture import Architecture
 from sarwater.normalization_kinds import Normalization
+from sarwater.threshold_criteria import parse_criterion
 
 
 class DataSettings(SettingsBase):
@@ -116,6 +115,13 @@ class LossSettings(SettingsBase):
     learned_weights: bool = False
     """Learn a weight for each term: sum of L/(2c^2) + ln(1 + c^2)."""
 
+    @field_validator("terms")
+    @classmethod
+    def _some_weight(cls, value: tuple[LossTerm, ...]) -> tuple[LossTerm, ...]:
+        if not any(term.weight for term in value):
+            raise ValueError("one term at least must have a weight above 0, or nothing is learned")
+        return value
+
 
 class OptimizationSettings(SettingsBase):
     """How it is minimized."""
@@ -178,12 +184,7 @@ class RunSettings(SettingsBase):
     @field_validator("criterion")
     @classmethod
     def _is_criterion(cls, value: str) -> str:
-        if not re.fullmatch(r"f1|iou|balanced|(precision|recall)>=(0?\.\d+|[01])", value):
-            near = nearest(value, ["f1", "iou", "balanced", "precision>=.9", "recall>=.9"])
-            raise ValueError(
-                f"expected f1, iou, balanced, precision>=P or recall>=R with P, R within 0 ... 1"
-                f"{near}"
-            )
+        parse_criterion(value)
         return value
 
 

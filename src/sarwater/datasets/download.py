@@ -24,7 +24,7 @@ from sarwater.progress import Step, step
 SEN1FLOODS11_URL = "https://storage.googleapis.com/sen1floods11/"
 """Public bucket of Sen1Floods11."""
 ATTEMPTS = 5
-"""Tries in a row that may bring nothing new before a file is given up."""
+"""Tries in a row without anything new, or wholes that are wrong, before a file is given up."""
 
 _VERSION = "v1.1"
 
@@ -106,6 +106,10 @@ def download_sen1floods11(
         first.fetched + second.fetched,
         first.bytes_fetched + second.bytes_fetched,
     )
+
+
+class _WrongBytesError(TransientError):
+    """All has arrived, and it is not what was announced."""
 
 
 class _Fetcher:
@@ -262,7 +266,7 @@ class _Fetcher:
         if have > file.size or (file.md5 and _md5(part) != file.md5):
             part.unlink()
             advance(-have)
-            raise TransientError("its bytes are not the announced ones (size or MD5)")
+            raise _WrongBytesError("its bytes are not the announced ones (size or MD5)")
         if not part.exists():
             part.touch()
 
@@ -272,17 +276,21 @@ class _Fetcher:
         attempt: Callable[[], Any],
         progress: Callable[[], int] = lambda: 0,
     ) -> Any:
-        """Try until it works; tries that brought new bytes are not counted."""
-        fruitless = 0
+        """Try until it works; tries that brought new bytes are not counted, but wrong wholes are.
+
+        A whole that is wrong is thrown away, and what comes again after it is nothing new.
+        """
+        fruitless = wrong = 0
         while True:
             before = progress()
             try:
                 return attempt()
             except TransientError as error:
                 fruitless = 1 if progress() > before else fruitless + 1
-                if fruitless >= ATTEMPTS:
+                wrong += isinstance(error, _WrongBytesError)
+                if max(fruitless, wrong) >= ATTEMPTS:
                     raise DownloadError(
-                        f"gave up on {address} after {ATTEMPTS} tries in a row: {error}; what has "
+                        f"gave up on {address} after {ATTEMPTS} tries: {error}; what has "
                         "arrived stays: run the command again to go on"
                     ) from error
                 delay = max(error.wait, self._pause * 2 ** (fruitless - 1))

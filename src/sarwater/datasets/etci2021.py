@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from sarwater.datasets.listing import Listing, some
+from sarwater.datasets.listing import Listing, is_hidden, some
 from sarwater.datasets.manifest import ChipRecord, LabelCodes
 from sarwater.errors import DataError
 from sarwater.types import Units
@@ -120,7 +120,8 @@ def _record(
 
 
 def _files(folder: Path, suffix: str) -> Mapping[str, Path]:
-    names = ((file.stem.removesuffix(suffix), file) for file in folder.glob(f"*{suffix}.png"))
+    files = (file for file in folder.glob(f"*{suffix}.png") if not is_hidden(file, folder))
+    names = ((file.stem.removesuffix(suffix), file) for file in files)
     return {name: file for name, file in names if _TILE.fullmatch(name)}
 
 
@@ -135,7 +136,7 @@ def _tile_folders(path: Path, depth: int = _DEPTH) -> Iterator[Path]:
         yield path
     elif depth > 0:
         for folder in sorted(path.iterdir()):
-            if folder.is_dir():
+            if folder.is_dir() and not is_hidden(folder, path):
                 yield from _tile_folders(folder, depth - 1)
 
 

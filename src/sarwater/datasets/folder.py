@@ -1,14 +1,15 @@
 """A plain folder of images, with labels or without: any bands, any classes."""
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from sarwater.datasets.listing import Listing, some
-from sarwater.datasets.manifest import DEFAULT_CLASSES, NODATA_RULES, ChipRecord, LabelCodes
-from sarwater.datasets.records import check_names
+from sarwater.datasets.listing import Listing, is_hidden, some
+from sarwater.datasets.manifest import DEFAULT_CLASSES, ChipRecord, LabelCodes
+from sarwater.datasets.records import check_names, check_nodata
 from sarwater.errors import ConfigError, DataError, nearest
 from sarwater.types import POLARIZATIONS, Units
 
@@ -156,15 +157,10 @@ def _codes(text: str, classes: Sequence[str]) -> LabelCodes:
 
 
 def _check_nodata(rule: str) -> None:
-    if rule in NODATA_RULES:
-        return
     try:
-        float(rule)
-    except ValueError:
-        raise ConfigError(
-            f"nodata '{rule}'{nearest(rule, NODATA_RULES)} is neither a number nor one of "
-            f"{', '.join(NODATA_RULES)}"
-        ) from None
+        check_nodata(rule)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _files(path: Path, pattern: str) -> Iterator[tuple[Path, PurePath]]:
@@ -176,16 +172,43 @@ def _files(path: Path, pattern: str) -> Iterator[tuple[Path, PurePath]]:
         fixed.append(part)
     base = path.joinpath(*fixed)
     try:
-        matching = sorted(path.glob(pattern))
+        if PurePath(pattern).anchor:
+            raise ValueError("it does not lie below the folder")
+        matching = sorted(set(_matching(path, PurePath(pattern).parts)))
     except (NotImplementedError, ValueError, IndexError) as error:
         raise ConfigError(
             f"the pattern '{pattern}' cannot be used ({error}); expected one below {path} such as "
             "'images/**/*.tif'"
         ) from error
     for file in matching:
-        hidden = any(part.startswith(".") for part in file.relative_to(path).parts)
-        if file.suffix.lower() in SUFFIXES and file.is_file() and not hidden:
+        if file.suffix.lower() in SUFFIXES and file.is_file() and not is_hidden(file, path):
             yield file, file.parent.relative_to(base)
+
+
+def _matching(folder: Path, parts: Sequence[str]) -> Iterator[Path]:
+    """Yield what matches a pattern, below linked folders too, where ``Path.glob`` does not look."""
+    if not parts:
+        yield folder
+    elif parts[0] != "**":
+        for path in folder.glob(parts[0]):
+            if len(parts) == 1 or path.is_dir():
+                yield from _matching(path, parts[1:])
+    else:
+        for below in _folders(folder):
+            yield from _matching(below, parts[1:])
+
+
+def _folders(folder: Path) -> Iterator[Path]:
+    """Yield a folder and all below it that are not hidden, each once, whatever links lead there."""
+    seen = set()
+    for name, within, _ in os.walk(folder, followlinks=True):
+        real = os.path.realpath(name)
+        if real in seen:
+            within.clear()
+            continue
+        seen.add(real)
+        within[:] = sorted(part for part in within if not part.startswith("."))
+        yield Path(name)
 
 
 def _group(files: Sequence[tuple[Path, PurePath]], suffix: str) -> list[_Found]:

@@ -1,14 +1,14 @@
 """Fill a listing's records from the headers of their files, and check that they fit together."""
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from sarwater.datasets.listing import Listing, some
-from sarwater.datasets.manifest import ChipRecord
+from sarwater.datasets.manifest import ChipRecord, Manifest
 from sarwater.errors import DataError, SarwaterError
+from sarwater.machine import usable_cores
 from sarwater.progress import track
 from sarwater.raster import Scene, check_same_grid, lonlat_bounds, read_header
 from sarwater.types import Units
@@ -33,7 +33,7 @@ def fill_records(listing: Listing) -> tuple[ChipRecord, ...]:
 
     records: list[ChipRecord] = []
     problems = list(listing.problems)
-    pool = ThreadPoolExecutor(min(16, 4 * (os.cpu_count() or 1)))
+    pool = ThreadPoolExecutor(min(16, 4 * usable_cores()))
     try:
         results = pool.map(fill, listing.records)
         for result in track(results, "reading headers", len(listing.records), unit="files"):
@@ -47,6 +47,24 @@ def fill_records(listing: Listing) -> tuple[ChipRecord, ...]:
         found = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
         raise DataError(f"{found} in the data:\n  " + some(problems, 20, "\n  "))
     return _agreed_units(records) if listing.guess_units else tuple(records)
+
+
+def located(manifest: Manifest) -> Manifest:
+    """Return a manifest whose chips have their bounds, read from headers where the table has none.
+
+    What cannot be read, or has no CRS, stays without.
+    """
+
+    def locate(record: ChipRecord) -> ChipRecord:
+        if record.bounds is not None:
+            return record
+        try:
+            return replace(record, bounds=lonlat_bounds(read_header(record.images[0]).grid))
+        except SarwaterError:
+            return record
+
+    with ThreadPoolExecutor(min(16, 4 * usable_cores())) as pool:
+        return replace(manifest, records=tuple(pool.map(locate, manifest)))
 
 
 def _filled(record: ChipRecord, *, guess_units: bool) -> ChipRecord:
@@ -63,7 +81,7 @@ def _filled(record: ChipRecord, *, guess_units: bool) -> ChipRecord:
         units=units,
         height=grid.height,
         width=grid.width,
-        bounds=lonlat_bounds(grid),
+        bounds=lonlat_bounds(grid, record.images[0]),
     )
 
 

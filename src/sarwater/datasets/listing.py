@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from sarwater.datasets.manifest import ChipRecord
 
@@ -20,6 +21,15 @@ class Listing:
     """Whether the units are to be guessed from the values, chip by chip."""
     problems: tuple[str, ...] = ()
     """What is wrong with the find; reported together with what the files' headers show."""
+
+
+def is_hidden(path: Path, folder: Path) -> bool:
+    """Tell whether a name below the folder begins with a dot; ``._NAME`` lies beside many a file.
+
+    >>> is_hidden(Path("set/._a.tif"), Path("set")), is_hidden(Path(".set/a.tif"), Path(".set"))
+    (True, False)
+    """
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
 def some(names: Iterable[object], shown: int = _SHOWN, separator: str = ", ") -> str:

@@ -9,8 +9,9 @@ split     ``train``, ``val``, ``test`` or any other name; empty: not used yet
 images    raster files; their bands follow one another
 bands     a name for each of those bands, for example ``VV;VH``
 units     ``db``, ``linear``, ``amplitude``, ``8bit`` or ``other``
-nodata    ``auto`` (NaN, declared value, dataset mask; and the border rule when units are 8bit),
-          ``border`` (the same, whatever the units), ``declared`` (no border rule), or a number
+nodata    ``auto`` (NaN, declared value, mask, alpha band; and the border rule when units are
+          8bit and bands a radar's), ``border`` (the same, whatever units and bands), ``declared``
+          (no border rule), or a number
 labels    label rasters; empty: unlabelled
 codes     for each label file, what its values mean: ``0=land,1=water,-1=ignore``; ``*`` stands for
           every other value; ``keep`` leaves what an earlier file said
@@ -34,7 +35,6 @@ from pathlib import Path
 
 from sarwater.datasets.records import COLUMNS, cells_of, record_of
 from sarwater.datasets.records import DEFAULT_CLASSES as DEFAULT_CLASSES
-from sarwater.datasets.records import NODATA_RULES as NODATA_RULES
 from sarwater.datasets.records import ChipRecord as ChipRecord
 from sarwater.datasets.records import LabelCodes as LabelCodes
 from sarwater.errors import ManifestError, nearest
@@ -90,10 +90,12 @@ class Manifest:
     ) -> "Manifest":
         """Return the chips of a split, of some domains, with or without labels.
 
+        None alone stands for all: of an empty list of splits or domains there is no chip.
+
         Raises:
             ManifestError: a split or a domain that no chip has; the ones that exist are named.
         """
-        wanted = (split,) if isinstance(split, str) else tuple(split) if split else None
+        wanted = (split,) if isinstance(split, str) else split
         self._known("split", wanted, self.splits)
         self._known("domain", domains, self.domains)
         kept = tuple(
@@ -131,9 +133,12 @@ def read_manifest(path: str | Path) -> Manifest:
             "make one with `sarwater index`"
         ) from error
     except UnicodeDecodeError as error:
-        raise ManifestError(f"{path} is not a UTF-8 text file: expected a CSV table") from error
+        raise ManifestError(
+            f"{path} is not a UTF-8 text file: expected a CSV table; a spreadsheet saves one as "
+            "'CSV UTF-8'"
+        ) from error
     try:
-        rows = list(csv_rows(text, ("id", "images", "bands")))
+        rows = list(csv_rows(text, ("id", "images", "bands"), COLUMNS))
     except ValueError as error:
         raise ManifestError(f"{path}: {error}; a manifest comes from `sarwater index`") from error
     records: list[ChipRecord] = []
@@ -194,4 +199,9 @@ def _contradictions(records: Sequence[ChipRecord]) -> list[str]:
     if len(classes) > 1:
         lists = " and ".join(sorted(";".join(names) for names in classes))
         problems.append(f"rows disagree about the classes: {lists}")
+    spellings: dict[str, set[str]] = {}
+    for record in records:
+        spellings.setdefault(record.split.lower(), set()).add(record.split)
+    for several in (sorted(names) for names in spellings.values() if len(names) > 1):
+        problems.append(f"splits are called {' and '.join(several)}; write them alike")
     return problems

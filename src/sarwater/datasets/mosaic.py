@@ -18,13 +18,18 @@ from sarwater.raster import (
     Scene,
     border_valid,
     check_same_grid,
+    follows_borders,
     open_writer,
     read_target,
 )
-from sarwater.types import IGNORE, BoolArray, ByteArray, FloatArray, Grid, Units
+from sarwater.types import IGNORE, BoolArray, ByteArray, FloatArray, Grid
 
 _NO_DATA = 255
 """What a byte image has where no tile is."""
+_MOST_PLACES = 10_000
+"""Places of tiles up to which a scene may be as empty as it likes."""
+_LEAST_SHARE = 0.01
+"""Share of a larger scene's places that have a tile."""
 _SIGNAL = 1
 """Neither border nor zero, in the byte image that the border rule is asked about."""
 
@@ -185,6 +190,7 @@ def _plan(
         places[place] = record
     if not places:
         raise DataError(f"scene '{scene}' has no tile within the rows and columns named")
+    _refuse_stray(scene, places, len(row_range) * len(col_range))
     first_place, first = next(iter(places.items()))
     for record in places.values():
         if (record.bands, record.units) != (first.bands, first.units):
@@ -205,6 +211,20 @@ def _plan(
     return _Plan(scene, places, row_range, col_range, grid.height, grid.width, dtype, whole)
 
 
+def _refuse_stray(scene: str, tiles: Mapping[tuple[int, int], ChipRecord], size: int) -> None:
+    """Refuse a scene of hardly any tiles for its size, which a mistyped place makes."""
+    if size <= _MOST_PLACES or len(tiles) >= _LEAST_SHARE * size:
+        return
+    places = np.array(list(tiles))
+    distances = np.abs(places - np.median(places, axis=0)).max(axis=1)
+    row, col = places[np.argmax(distances)].tolist()
+    raise DataError(
+        f"scene '{scene}' has {len(tiles)} tiles for {size} places; the farthest from the others "
+        f"is '{tiles[row, col].id}', row {row}, column {col}: correct its place, or name the rows "
+        "and columns to join"
+    )
+
+
 def _extent(there: Sequence[int], wanted: tuple[int, int] | None) -> range:
     low, high = wanted or (min(there), max(there))
     if high < low:
@@ -216,16 +236,13 @@ def _write(plan: _Plan, image_writer: RasterWriter, label_writer: RasterWriter |
     """Write strip by strip, a row of tiles each; return what is valid."""
     shape = (plan.grid.height, plan.grid.width)
     valid = np.zeros(shape, np.bool_)
-    rule = plan.first.nodata == "border" or (
-        plan.first.nodata == "auto" and plan.first.units == Units.BYTE and plan.dtype == "uint8"
-    )
+    first = plan.first
+    rule = follows_borders(first.nodata, first.units, first.bands)
     border = np.full(shape if rule else (0, 0), _SIGNAL, np.uint8)
     blank = _NO_DATA if np.dtype(plan.dtype).kind in "ui" else np.nan
     with step("joining tiles", len(plan.records), unit="tiles") as bar:
         for top, row in _tops(plan):
-            strip = np.full(
-                (len(plan.first.bands), plan.height, shape[1]), blank, np.dtype(plan.dtype)
-            )
+            strip = np.full((len(first.bands), plan.height, shape[1]), blank, np.dtype(plan.dtype))
             target = np.full(strip.shape[1:], IGNORE, np.uint8)
             rows = slice(top, top + plan.height)
             for left, record in _tiles(plan, row):
@@ -242,7 +259,7 @@ def _write(plan: _Plan, image_writer: RasterWriter, label_writer: RasterWriter |
             if label_writer is not None:
                 label_writer.write(target, top)
     if rule:
-        valid &= border_valid(border[None])
+        valid &= border_valid(border[None], is_alone=len(first.bands) == 1)
     return valid
 
 

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -12,6 +13,15 @@ from sarwater.types import IGNORE, Units
 
 NODATA_RULES = ("auto", "border", "declared")
 DEFAULT_CLASSES = ("land", "water")
+
+
+_ELSEWHERE = re.compile(
+    r"[a-z][a-z0-9+.-]*://|~[/\\]|~$" + ("" if os.name == "nt" else r"|[a-z]:[/\\]"), re.I
+)
+"""Addresses, a home folder that no shell has written out, and paths of another system."""
+
+_WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
+"""A whole number as text; spreadsheets write 1.0 for 1."""
 
 
 @dataclass(frozen=True)
@@ -37,13 +47,16 @@ class LabelCodes:
             value, equals, name = (piece.strip() for piece in part.partition("="))
             if not equals or not name:
                 raise ValueError(f"'{part}' is not of the form VALUE=CLASS")
-            if value == "*":
-                other = name
-                continue
             try:
-                table[int(value)] = name
+                code = None if value == "*" else int(value)
             except ValueError:
                 raise ValueError(f"'{value}' is neither a whole number nor *") from None
+            if code in table or (code is None and other is not None):
+                raise ValueError(f"'{text}' says twice what {value} means")
+            if code is None:
+                other = name
+            else:
+                table[code] = name
         return cls(table, other)
 
     def __str__(self) -> str:
@@ -123,6 +136,9 @@ def record_of(row: Mapping[str, str | None], folder: Path) -> ChipRecord:
     if not images or not bands:
         raise ValueError(f"chip '{chip}' names no image or no band")
     check_names("bands", bands)
+    twice = next((file for file in images if images.count(file) > 1), None)
+    if twice:
+        raise ValueError(f"chip '{chip}' names {twice} twice: each band's file once")
     classes = _list(cells.get("classes", "")) or DEFAULT_CLASSES
     check_names("classes", classes)
     labels = _paths(cells.get("labels", ""), folder)
@@ -171,6 +187,23 @@ def check_names(what: str, names: Sequence[str]) -> None:
             raise ValueError(f"a class cannot be called '{name}', which is a meaning of codes")
 
 
+def check_nodata(rule: str) -> None:
+    """Check a rule for no data: one of ``NODATA_RULES``, or a number.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if rule in NODATA_RULES:
+        return
+    try:
+        float(rule)
+    except ValueError:
+        raise ValueError(
+            f"nodata '{rule}'{nearest(rule, NODATA_RULES)} is neither a number nor one of "
+            f"{', '.join(NODATA_RULES)}"
+        ) from None
+
+
 def cells_of(record: ChipRecord, folder: Path) -> dict[str, str]:
     """Return the text of every column but extra ones.
 
@@ -217,12 +250,19 @@ def _list(text: str) -> tuple[str, ...]:
 
 
 def _paths(text: str, folder: Path) -> tuple[Path, ...]:
-    return tuple((folder / part).absolute() for part in _list(text))
+    parts = _list(text)
+    for part in parts:
+        if _ELSEWHERE.match(part):
+            raise ValueError(
+                f"'{part}' is no path on this machine: download or mount the file, and write its "
+                "path in full, or relative to the table's folder"
+            )
+    return tuple((folder / part).absolute() for part in parts)
 
 
 def _units(text: str) -> Units:
     try:
-        return Units(text or "other")
+        return Units(text.lower() or "other")
     except ValueError:
         raise ValueError(
             f"units '{text}' are unknown; expected one of {', '.join(Units)}"
@@ -230,15 +270,8 @@ def _units(text: str) -> Units:
 
 
 def _nodata(text: str) -> str:
-    if not text or text in NODATA_RULES:
-        return text or "auto"
-    try:
-        float(text)
-    except ValueError:
-        raise ValueError(
-            f"nodata '{text}' is neither a number nor one of {', '.join(NODATA_RULES)}"
-        ) from None
-    return text
+    check_nodata(text or "auto")
+    return text or "auto"
 
 
 def _codes(text: str, labels: Sequence[Path], classes: Sequence[str]) -> tuple[LabelCodes, ...]:
@@ -261,10 +294,9 @@ def _integer(cells: Mapping[str, str], column: str, least: int | None = None) ->
     text = cells.get(column, "")
     if not text:
         return None
-    try:
-        value = int(text)
-    except ValueError:
-        raise ValueError(f"{column} '{text[:40]}' is not a whole number") from None
+    if not _WHOLE.fullmatch(text) or len(text) > 40:
+        raise ValueError(f"{column} '{text[:40]}' is not a whole number")
+    value = int(text.partition(".")[0])
     if least is not None and value < least:
         raise ValueError(f"{column} is {value}: expected {least} or more")
     return value
@@ -279,4 +311,9 @@ def _bounds(text: str) -> tuple[float, float, float, float] | None:
         parts = []
     if len(parts) != 4 or not all(map(math.isfinite, parts)):
         raise ValueError(f"bounds '{text}' are not west;south;east;north in degrees")
+    if parts[1] > parts[3]:
+        raise ValueError(
+            f"bounds '{text}' are from {parts[1]:g} to {parts[3]:g} degrees north: expected "
+            "west;south;east;north, the south first"
+        )
     return (parts[0], parts[1], parts[2], parts[3])

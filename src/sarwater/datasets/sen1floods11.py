@@ -6,7 +6,7 @@ Bonafilia, Tellman, Anderson, Issenberg: Sen1Floods11, CVPR Workshops 2020.
 import csv
 from pathlib import Path
 
-from sarwater.datasets.listing import Listing, some
+from sarwater.datasets.listing import Listing, is_hidden, some
 from sarwater.datasets.manifest import ChipRecord, LabelCodes
 from sarwater.errors import DataError
 from sarwater.types import Units
@@ -40,7 +40,8 @@ def list_sen1floods11(path: Path) -> Listing:
         DataError: no chips there, two copies of the data set, or a table that cannot be read.
     """
     root = _find_root(path)
-    images = sorted((root / CHIPS / "S1Hand").glob(f"*{_IMAGE}"))
+    found = sorted((root / CHIPS / "S1Hand").glob(f"*{_IMAGE}"))
+    images = [image for image in found if not is_hidden(image, root)]
     splits, notes = _read_splits(root)
     if not images:
         raise DataError(f"{root / CHIPS / 'S1Hand'} holds no image named *{_IMAGE}")
@@ -80,7 +81,7 @@ def _record(image: Path, root: Path, splits: dict[str, str]) -> ChipRecord:
 def _find_root(path: Path) -> Path:
     patterns = ["/".join(["*"] * depth + [CHIPS, "S1Hand"]) for depth in range(_DEPTH + 1)]
     for pattern in patterns:
-        found = sorted(path.glob(pattern))
+        found = sorted(place for place in path.glob(pattern) if not is_hidden(place, path))
         if len(found) > 1:
             raise DataError(f"{path} holds the data set more than once: {some(found)}; name one")
         if found:

@@ -3,29 +3,18 @@
 import re
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 
+from sarwater.datasets.headers import located
 from sarwater.datasets.listing import some
 from sarwater.datasets.manifest import ChipRecord, Manifest
+from sarwater.datasets.shared_ground import shared_ground as shared_ground
 from sarwater.errors import ConfigError, DataError, nearest
 
-OVERLAP = 0.01
-"""Share of the smaller chip's area above which two chips share ground."""
-
 _RANGE = re.compile(r"(\d{0,18})-(\d{0,18})")
-
-
-class SharedGround(NamedTuple):
-    """Two chips of different splits that show the same ground."""
-
-    split: str
-    chip: str
-    other_split: str
-    other_chip: str
 
 
 @dataclass(frozen=True)
@@ -38,6 +27,8 @@ class Values:
     """
 
     parts: tuple[str, ...]
+    whole: str = ""
+    """The text as it was given, which may be one value that has commas."""
 
     @classmethod
     def parse(cls, text: str) -> "Values":
@@ -49,7 +40,15 @@ class Values:
         parts = tuple(part.strip() for part in text.split(",") if part.strip())
         if not parts or "-" in parts:
             raise ConfigError(f"'{text}' names no value; expected for example '13-' or 'a,b'")
-        return cls(parts)
+        return cls(parts, text.strip())
+
+    def among(self, cells: Iterable[str]) -> "Values":
+        """Return the choice as it is meant where these are the values there are.
+
+        >>> Values.parse("Mekong, 2018").among(["Mekong, 2018", "Rhine"]).parts
+        ('Mekong, 2018',)
+        """
+        return Values((self.whole,), self.whole) if self.whole in cells else self
 
     def __contains__(self, cell: str) -> bool:
         """Whether a cell's text is among the values."""
@@ -80,8 +79,8 @@ def choose(manifest: Manifest, where: Mapping[str, Values]) -> list[bool]:
     """
     chosen = [True] * len(manifest)
     for column, values in where.items():
-        cells = _cells(manifest, column, values)
-        chosen = [yes and cell in values for yes, cell in zip(chosen, cells, strict=True)]
+        cells, meant = _cells(manifest, column, values)
+        chosen = [yes and cell in meant for yes, cell in zip(chosen, cells, strict=True)]
     if not any(chosen):
         raise ConfigError(f"no chip has {' and '.join(where)} as named")
     return chosen
@@ -149,15 +148,15 @@ def split_by_column(
     """
     chosen = choose(manifest, where or {})
     kept = replace(manifest, records=_where(manifest.records, chosen))
-    cells = {split: _cells(kept, column, choice) for split, choice in values.items()}
+    found = {split: _cells(kept, column, choice) for split, choice in values.items()}
     rest = "" if "train" in values else "train"
     splits: dict[int, str] = {}
     positions = [position for position, yes in enumerate(chosen) if yes]
     for order, position in enumerate(positions):
-        names = [split for split, choice in values.items() if cells[split][order] in choice]
+        names = [split for split, (cells, meant) in found.items() if cells[order] in meant]
         if len(names) > 1:
             raise ConfigError(
-                f"{column} '{cells[names[0]][order]}' is named for {' and '.join(names)}; "
+                f"{column} '{found[names[0]][0][order]}' is named for {' and '.join(names)}; "
                 "name it for one split"
             )
         splits[position] = names[0] if names else rest
@@ -168,6 +167,8 @@ def check_splits(
     manifest: Manifest, *, allow_shared_ground: bool = False, allow_empty: bool = False
 ) -> None:
     """Check that there is something to train and to validate on, and no ground is shared.
+
+    Where the table has no bounds they are read from the files.
 
     Raises:
         DataError: ``train`` or ``val`` is empty, or splits share ground; chips are named.
@@ -181,7 +182,7 @@ def check_splits(
         )
     if allow_shared_ground:
         return
-    pairs = shared_ground(manifest)
+    pairs = shared_ground(located(manifest))
     if pairs:
         lines = (f"{p.chip} ({p.split}) and {p.other_chip} ({p.other_split})" for p in pairs)
         raise DataError(
@@ -191,89 +192,9 @@ def check_splits(
         )
 
 
-def shared_ground(manifest: Manifest) -> list[SharedGround]:
-    """Find chips in different splits that show the same ground; chips without split are free.
-
-    Chips share ground when their bounds overlap by more than 1 % of the smaller one's area,
-    when they are the same row and column of one scene, when they read the same image file, or
-    when they come from one scene and a row or column is unknown. Of chips that share a file,
-    place or scene, each is paired with one of another split.
-    """
-    records = [record for record in manifest if record.split]
-    pairs: dict[frozenset[int], tuple[int, int]] = {}
-    for members in _same_ground(records):
-        for one, other in _representative(records, members):
-            pairs.setdefault(frozenset((one, other)), (one, other))
-    for one, other in _overlapping(records):
-        if records[one].split != records[other].split:
-            pairs.setdefault(frozenset((one, other)), (one, other))
-    return [
-        SharedGround(records[one].split, records[one].id, records[other].split, records[other].id)
-        for one, other in sorted(pairs.values())
-    ]
-
-
-def _same_ground(records: Sequence[ChipRecord]) -> Iterator[list[int]]:
-    files: dict[object, list[int]] = defaultdict(list)
-    places: dict[object, list[int]] = defaultdict(list)
-    scenes: dict[str, list[int]] = defaultdict(list)
-    whole = set()
-    for position, record in enumerate(records):
-        for file in record.images:
-            files[file].append(position)
-        if not record.scene:
-            continue
-        scenes[record.scene].append(position)
-        if record.row is None or record.col is None:
-            whole.add(record.scene)
-        places[record.scene, record.row, record.col].append(position)
-    yield from files.values()
-    yield from places.values()
-    yield from (scenes[scene] for scene in sorted(whole))
-
-
-def _representative(
-    records: Sequence[ChipRecord], members: Sequence[int]
-) -> Iterator[tuple[int, int]]:
-    first = members[0]
-    for member in members[1:]:
-        if records[member].split != records[first].split:
-            yield first, member
-
-
-def _overlapping(records: Sequence[ChipRecord]) -> Iterator[tuple[int, int]]:
-    """Sweep from west to east over the bounds; a chip over the antimeridian is there twice."""
-    boxes: list[tuple[float, float, float, float]] = []
-    owners: list[int] = []
-    for position, record in enumerate(records):
-        if record.bounds is None:
-            continue
-        west, south, east, north = record.bounds
-        shifts = (0,) if west <= east else (0, -360)
-        for shift in shifts:
-            wrapped = east if west <= east else east + 360
-            boxes.append((west + shift, south, wrapped + shift, north))
-            owners.append(position)
-    if not boxes:
-        return
-    table = np.asarray(boxes)
-    order = np.argsort(table[:, 0], kind="stable")
-    west, south, east, north = table[order].T
-    area = (east - west) * (north - south)
-    ends = np.searchsorted(west, east, side="left")
-    for here in range(len(order)):
-        later = slice(here + 1, int(ends[here]))
-        wide = np.minimum(east[later], east[here]) - west[later]
-        high = np.minimum(north[later], north[here]) - np.maximum(south[later], south[here])
-        shared = np.clip(wide, 0, None) * np.clip(high, 0, None)
-        hits = np.flatnonzero(shared > OVERLAP * np.minimum(area[later], area[here]))
-        for hit in (hits + here + 1).tolist():
-            one, other = sorted((owners[order[here]], owners[order[hit]]))
-            yield one, other
-
-
-def _cells(manifest: Manifest, column: str, values: Values) -> list[str]:
+def _cells(manifest: Manifest, column: str, values: Values) -> tuple[list[str], Values]:
     cells = [record.value(column) for record in manifest]
+    values = values.among(cells)
     unused = values.unused(cells)
     if unused:
         there = list(dict.fromkeys(cell for cell in cells if cell))
@@ -281,7 +202,7 @@ def _cells(manifest: Manifest, column: str, values: Values) -> list[str]:
             f"no chip has {column} {', '.join(unused)}{nearest(unused[0], there)}; "
             f"there are {some(there, 20) or 'none'}"
         )
-    return cells
+    return cells, values
 
 
 def _where(records: Sequence[ChipRecord], chosen: Sequence[bool]) -> tuple[ChipRecord, ...]:

@@ -61,9 +61,8 @@ def engine_for(
         compiled: by torch's compiler; OpenVINO always compiles.
 
     Raises:
-        ConfigError: there is no such engine or precision.
-        ModelError: the model cannot be built, there is no such device, or OpenVINO is asked for
-            and not there.
+        ConfigError: there is no such engine, precision or device.
+        ModelError: the model cannot be built, or OpenVINO is asked for on another device.
     """
     for kind, found, known in (("engine", engine, ENGINES), ("precision", precision, PRECISIONS)):
         if found not in known:
@@ -90,11 +89,9 @@ def engine_for(
         )
     from sarwater.engines.torch_engine import TorchEngine
 
-    if threads is not None:
-        import torch
-
-        torch.set_num_threads(threads)
-    return TorchEngine(bundle.build(), device=device, precision=precision, compiled=compiled)
+    return TorchEngine(
+        bundle.build(), device=device, precision=precision, compiled=compiled, threads=threads
+    )
 
 
 def engine_kinds_here() -> dict[str, str]:

@@ -11,6 +11,7 @@ import numpy as np
 import openvino as ov
 
 from sarwater.errors import ModelError
+from sarwater.machine import usable_cores
 from sarwater.types import FloatArray
 
 
@@ -49,7 +50,7 @@ class OpenvinoEngine:
         if precision == "auto":
             precision = "bfloat16" if multiplies_in_bfloat16() else "float32"
         self.precision = precision
-        self.parallel = threads or _cores()
+        self.parallel = threads or usable_cores()
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
         try:
             model = core.read_model(graph)
@@ -116,9 +117,3 @@ def _give_back() -> None:
     if trim is not None:
         gc.collect()
         trim(0)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return max(len(os.sched_getaffinity(0)), 1)
-    return os.cpu_count() or 1

@@ -15,6 +15,21 @@ _DEVICES = ("auto", "cpu", "cuda", "mps")
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
+_one_at_a_time = threading.Lock()
+"""Settings of cuDNN and of threads belong to the process: engines take turns to change them."""
+
+
+@contextmanager
+def torch_threads(count: int | None) -> Iterator[None]:
+    """Let torch compute in so many threads of the CPU in the block; None leaves its setting."""
+    former = torch.get_num_threads()
+    torch.set_num_threads(count or former)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(former)
+
+
 class TorchEngine:
     """Runs a network that returns logits, in evaluation mode.
 
@@ -31,6 +46,7 @@ class TorchEngine:
         device: str = "auto",
         precision: str = "float32",
         compiled: bool = False,
+        threads: int | None = None,
     ) -> None:
         """Move the network to the device and into evaluation mode.
 
@@ -39,6 +55,7 @@ class TorchEngine:
             device: ``auto`` (CUDA where there is any), ``cpu``, ``cuda``, ``cuda:1``, ...
             precision: ``float32``, ``bfloat16``, or ``auto`` for bfloat16 on a GPU.
             compiled: by ``torch.compile``, for each size of a batch.
+            threads: of the CPU; torch's own setting by default.
 
         Raises:
             ConfigError: there is no such device.
@@ -47,8 +64,7 @@ class TorchEngine:
         if precision == "auto":
             precision = "float32" if self.device.type == "cpu" else "bfloat16"
         self.precision = precision
-        # The settings of cuDNN belong to the process: threads take turns to change them.
-        self._one_at_a_time = threading.Lock()
+        self._threads = threads
         is_fast = precision != "float32" or self.device.type == "cuda"
         self._layout = torch.channels_last if is_fast else torch.contiguous_format
         placed = module.to(self.device).to(memory_format=self._layout).eval()
@@ -80,7 +96,7 @@ class TorchEngine:
         image = torch.from_numpy(np.ascontiguousarray(patches, np.float32))
         with torch.inference_mode():
             image = image.to(self.device, memory_format=self._layout)
-            with self._one_at_a_time, self._arithmetic(), self._compiling():
+            with _one_at_a_time, self._arithmetic(), self._compiling():
                 probability = self._module(image).float().softmax(dim=1)
         result: FloatArray = probability.cpu().numpy()
         return result
@@ -89,6 +105,7 @@ class TorchEngine:
     def _arithmetic(self) -> Iterator[None]:
         reduced = self.precision != "float32"
         with (
+            torch_threads(self._threads),
             torch.autocast(self.device.type, _DTYPES[self.precision], enabled=reduced),
             torch.backends.cudnn.flags(
                 enabled=True, benchmark=False, deterministic=True, allow_tf32=False

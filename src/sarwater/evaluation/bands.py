@@ -7,8 +7,9 @@ import numpy as np
 
 from sarwater.evaluation.bootstrap import CONFIDENCE, resample_weights
 from sarwater.evaluation.chips import Evaluation
-from sarwater.evaluation.counts import DoubleArray, ThresholdCounts
+from sarwater.evaluation.counts import DoubleArray, ThresholdCounts, threshold_at
 from sarwater.evaluation.scores import METRICS, scores
+from sarwater.files import read_errors
 from sarwater.types import FloatArray
 
 BANDS = "intervals.npz"
@@ -72,7 +73,7 @@ def write_bands(folder: Path, bands: Bands) -> None:
         folder / BANDS,
         groups=np.array(bands.groups, np.str_),
         scores=np.array(METRICS, np.str_),
-        thresholds=(INDICES + 1) / 1000,
+        thresholds=[threshold_at(index) for index in INDICES.tolist()],
         bounds=bands.bounds,
     )
 
@@ -81,10 +82,14 @@ def read_bands(folder: Path) -> Bands | None:
     """Read the intervals back; None where an evaluation has none.
 
     Raises:
-        ValueError, OSError, KeyError, zipfile.BadZipFile: the file is damaged.
+        DataError: the file is damaged.
     """
     path = folder / BANDS
     if not path.is_file():
         return None
-    with np.load(path, allow_pickle=False) as arrays:
+    with (
+        read_errors(path, "evaluate anew"),
+        path.open("rb") as file,
+        np.load(file, allow_pickle=False) as arrays,
+    ):
         return Bands(tuple(map(str, arrays["groups"])), arrays["bounds"])

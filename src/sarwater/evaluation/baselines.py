@@ -21,12 +21,19 @@ from sarwater.progress import track
 from sarwater.raster import read_chip
 from sarwater.smoothing import local_median
 from sarwater.types import IGNORE, AnyArray, BoolArray, Chip, FloatArray, Units
-from sarwater.units import in_decibels
+from sarwater.units import BYTE_COUNTS_PER_DB, in_decibels
 
 DoubleArray = NDArray[np.float64]
 
-_EDGES = {True: np.linspace(-0.5, 255.5, 257), False: np.linspace(-50.0, 100.0, 3001)}
-"""Of bins: of 8-bit steps, or of decibels (calibrated ones and those of digital numbers)."""
+_EDGES: dict[bool, DoubleArray] = {
+    True: np.linspace(-0.5, 255.5, 257),
+    False: np.linspace(-50.0, 100.0, 3001).astype(np.float32).astype(np.float64),
+}
+"""Of bins: of 8-bit steps, or of decibels (calibrated ones and those of digital numbers); a bin
+holds its upper edge, as the water below a threshold does. Float32 like what is counted."""
+
+_HALFWAY = {True: 10 * BYTE_COUNTS_PER_DB, False: 10.0}
+"""Distance from the threshold at which a score is halfway to its end: 10 dB."""
 
 _SPREAD = 0.05
 """Share of a scene's tiles that its threshold is taken from: those whose quarters differ most, of
@@ -76,8 +83,9 @@ class BaselineOptions:
 class Baseline:
     """A threshold a scene; what ``evaluate`` takes for a model.
 
-    A pixel's probability is 1 / (1 + exp(x - t)), x being its backscatter and t its scene's
-    threshold, so that .5 is the method's own decision and other thresholds move t.
+    A pixel's score is .5 - d / (2 (|d| + 10 dB)), d being its backscatter less its scene's
+    threshold t, so that .5 is the method's own decision and other thresholds move t, over the whole
+    range of values. It ranks pixels, and is no probability.
     """
 
     options: BaselineOptions
@@ -100,7 +108,7 @@ class Baseline:
         return chip
 
     def predict_chip(self, chip: Chip, group: BandStatistics | None = None) -> FloatArray:
-        """Return the probabilities of land and water, float32 [2, row, col].
+        """Return the scores of land and water, which add up to 1, float32 [2, row, col].
 
         Raises:
             DataError: it has no such band, or its scene no threshold.
@@ -118,8 +126,15 @@ class Baseline:
         if scene not in self.thresholds:
             raise DataError(f"chip '{chip.id}': no threshold was found for its scene '{scene}'")
         apart = backscatter(chip, self.options) - np.float32(self.thresholds[scene])
-        water = np.float32(1) / (1 + np.exp(np.clip(apart, -30, 30)))
+        water = _score(apart, _HALFWAY[chip.units == Units.BYTE])
         return np.stack([1 - water, water]).astype(np.float32)
+
+
+def _score(apart: FloatArray, halfway: float) -> FloatArray:
+    """Return 0 ... 1, at least .5 exactly where ``apart`` is 0 or less."""
+    score = np.float32(0.5) - apart / (2 * (np.abs(apart) + np.float32(halfway)))
+    under = np.nextafter(np.float32(0.5), np.float32(0))
+    return np.where(apart > 0, np.minimum(score, under), score).astype(np.float32)
 
 
 def band_of(chip: Chip, name: str) -> FloatArray:
@@ -269,7 +284,8 @@ class _Tiles:
 
 def _histogram(values: AnyArray, edges: DoubleArray) -> DoubleArray:
     inside = np.clip(values, edges[0], edges[-1])
-    return np.histogram(inside, edges)[0].astype(np.float64)
+    # NumPy's bins hold their lower edges.
+    return np.histogram(-inside, -edges[::-1])[0][::-1].astype(np.float64)
 
 
 def fit(manifest: Manifest, options: BaselineOptions) -> Baseline:

@@ -67,10 +67,9 @@ def pooled_samples(
 
 def average_precision_samples(counts: ThresholdCounts, weights: DoubleArray) -> DoubleArray:
     """Return the pooled average precision of each resample [resamples]."""
+    water, land = (n.astype(np.float64) for n in (counts.positive_ranks, counts.negative_ranks))
     parts = [
-        average_precision(
-            part @ counts.positives.astype(np.float64), part @ counts.negatives.astype(np.float64)
-        )
+        average_precision(part @ water, part @ land)
         for part in np.array_split(weights, max(1, len(weights) // 250))
     ]
     return np.concatenate(parts)

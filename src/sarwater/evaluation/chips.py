@@ -5,7 +5,7 @@ A model is never altered here: its threshold was chosen on other chips, and is a
 
 import enum
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -67,6 +67,10 @@ class ModelIdentity:
     threshold: float
     criterion: str
     """How the threshold was chosen, and on what."""
+    scene_threshold: bool = False
+    """Whether ``map`` lets each scene move it."""
+    is_probability: bool = True
+    """Whether it gives probabilities; the scores of a threshold on backscatter only rank pixels."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,17 @@ class Evaluation:
     left_out: tuple[ChipPixels, ...] = ()
     """Pixels of the chips that are left out."""
 
+    def in_order_of(self, other: "Evaluation") -> "Evaluation":
+        """Return the evaluation with its chips in the order of another one of the same chips."""
+        places = {chip.id: place for place, chip in enumerate(self.chips)}
+        order = np.array([places[chip.id] for chip in other.chips])
+        return replace(
+            self,
+            chips=tuple(self.chips[place] for place in order),
+            counts=self.counts[order],
+            confusion=self.confusion[order],
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class Observed:
@@ -130,6 +145,9 @@ class _Measured:
     counts: ThresholdCounts
     confusion: IntArray
 
+
+GIVEN = "given with --threshold"
+"""The criterion of a threshold that is not the model's own."""
 
 _BLIND = "no labelled pixel has data"
 
@@ -195,7 +213,7 @@ def evaluate(
         missing_radar=missing_radar,
         groups=groups,
         threshold=used,
-        criterion=model.criterion if threshold is None else "given with --threshold",
+        criterion=model.criterion if threshold is None else GIVEN,
         chips=tuple(measured.pixels for measured in kept),
         counts=ThresholdCounts.stack(measured.counts for measured in kept),
         confusion=np.stack([measured.confusion for measured in kept]),

@@ -5,7 +5,6 @@ each resample draws the same chips for both, and the interval is of the differen
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -22,7 +21,7 @@ from sarwater.evaluation.bootstrap import (
     with_interval,
 )
 from sarwater.evaluation.chips import Evaluation
-from sarwater.evaluation.counts import THRESHOLDS, DoubleArray, threshold_index
+from sarwater.evaluation.counts import THRESHOLDS, DoubleArray, threshold_at, threshold_index
 from sarwater.evaluation.scores import (
     METRICS,
     choose_threshold,
@@ -94,7 +93,6 @@ def align(evaluations: Mapping[str, Evaluation]) -> dict[str, Evaluation]:
     (base_name, base), *others = evaluations.items()
     if not base.counts.water.any():
         raise DataError(f"'{base_name}' has no water in its chips: there is no F1 to compare")
-    ids = [chip.id for chip in base.chips]
     aligned = {base_name: base}
     for name, run in others:
         places = {chip.id: place for place, chip in enumerate(run.chips)}
@@ -105,13 +103,7 @@ def align(evaluations: Mapping[str, Evaluation]) -> dict[str, Evaluation]:
                 + "; ".join(problems)
                 + "; evaluate both on the same manifest, split and rules"
             )
-        order = np.array([places[chip] for chip in ids])
-        aligned[name] = replace(
-            run,
-            chips=tuple(run.chips[place] for place in order),
-            counts=run.counts[order],
-            confusion=run.confusion[order],
-        )
+        aligned[name] = run.in_order_of(base)
     return aligned
 
 
@@ -162,7 +154,7 @@ def _run(
         "average_precision": score("average_precision"),
         "table": threshold_table(found),
         "curve": {
-            "threshold": [i / 1000 for i in range(1, len(THRESHOLDS) + 1)],
+            "threshold": [threshold_at(i) for i in range(len(THRESHOLDS))],
             **{metric: plain_list(getattr(found, metric)) for metric in METRICS},
         },
     }

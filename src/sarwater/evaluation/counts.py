@@ -3,6 +3,9 @@
 A pixel is called water at threshold t where ``probability >= t``. Which of the 999 thresholds a
 probability passes is one number, its bin; the histogram of the bins over water pixels and over
 land pixels gives TP, FP, FN and TN at every threshold by sums from the right.
+
+Networks that are sure of nearly all pixels put them below the first threshold and above the last;
+finer bins towards 0 and 1 say how such pixels are ranked.
 """
 
 from collections.abc import Callable, Iterable
@@ -23,8 +26,17 @@ THRESHOLDS: FloatArray = (np.arange(1, 1000) / 1000).astype(np.float32)
 BINS = len(THRESHOLDS) + 1
 """Number of bins: bin b holds the pixels that pass exactly b thresholds."""
 
+_SHIFT = 20
+"""The bits of a float32 but the lowest 20 count the eighths of its octave, and all below."""
+
+_NEAR, _ZERO, _ONE = (int(np.float32(2.0**n).view(np.int32) >> _SHIFT) for n in (-6, -40, -24))
+"""Octaves are divided from 1/64 down to 1e-12, and from 63/64 up to the last float32 before 1."""
+
+RANKS = BINS + (_NEAR - _ZERO) + (_NEAR - _ONE)
+"""Number of the finer bins: each is a part of one bin."""
+
 _EDGES = np.concatenate([[-np.inf], THRESHOLDS, [np.inf]]).astype(np.float32)
-_CHUNK = 1 << 16
+_CHUNK = 1 << 14
 """Pixels at a time: what stays in a core's cache makes the pass three times as fast."""
 _SLACK = 1e-3
 """How far rounding (softmax, blending) may carry a probability out of 0 ... 1."""
@@ -34,8 +46,8 @@ _SLACK = 1e-3
 class ThresholdCounts:
     """Histograms of probability over water and over land, of one chip or a stack of chips.
 
-    All arrays are [..., 1000]; adding two of them adds their pixels, and a sum over the leading
-    axis pools the chips.
+    Arrays are [..., 1000], of finer bins [..., 1416]; adding two of them adds their pixels, and a
+    sum over the leading axis pools the chips.
     """
 
     positives: IntArray
@@ -46,17 +58,36 @@ class ThresholdCounts:
     """Sum of the probabilities of the water pixels by bin, for calibration."""
     negative_sums: DoubleArray
     """Sum of the probabilities of the land pixels by bin."""
+    positive_ranks: IntArray
+    """Pixels labelled water by finer bin, for average precision."""
+    negative_ranks: IntArray
+    """Pixels labelled land by finer bin."""
 
     @classmethod
     def zeros(cls, *leading: int) -> "ThresholdCounts":
         """Return counts of no pixels; the neutral element of the addition."""
-        shape = (*leading, BINS)
+        shape, finer = (*leading, BINS), (*leading, RANKS)
         return cls(
             np.zeros(shape, np.int64),
             np.zeros(shape, np.int64),
             np.zeros(shape, np.float64),
             np.zeros(shape, np.float64),
+            np.zeros(finer, np.int64),
+            np.zeros(finer, np.int64),
         )
+
+    @classmethod
+    def from_arrays(cls, *arrays: AnyArray) -> "ThresholdCounts":
+        """Return what the arrays say, in the order of the fields.
+
+        Counts of earlier versions have the first four: there all pixels of a bin are ties.
+        """
+        if len(arrays) > 4:
+            return cls(*arrays)
+        finer = np.zeros((2, *arrays[0].shape[:-1], RANKS), np.int64)
+        for ranks, histogram in zip(finer, arrays, strict=False):
+            ranks[..., _STARTS] = histogram
+        return cls(*arrays, *finer)
 
     @classmethod
     def stack(cls, parts: Iterable["ThresholdCounts"]) -> "ThresholdCounts":
@@ -76,7 +107,7 @@ class ThresholdCounts:
 
     def pooled(self) -> "ThresholdCounts":
         """Return the sum over all leading axes: the counts of all pixels together."""
-        return _each(lambda array: array.reshape(-1, BINS).sum(axis=0), self)
+        return _each(lambda array: array.reshape(-1, array.shape[-1]).sum(axis=0), self)
 
     @property
     def water(self) -> IntArray:
@@ -137,18 +168,21 @@ def count(
     values = np.asarray(probability, np.float32).ravel()
     water = is_positive.ravel()
     kept = None if counted is None or counted.all() else counted.ravel()
-    histogram = np.zeros(2 * BINS, np.int64)
-    sums = np.zeros(2 * BINS, np.float64)
+    histogram = np.zeros(2 * RANKS, np.int64)
+    sums = np.zeros(2 * RANKS, np.float64)
     for start in range(0, values.size, _CHUNK):
         chunk = slice(start, start + _CHUNK)
         part, is_water = values[chunk], water[chunk]
         if kept is not None:
             part, is_water = part[kept[chunk]], is_water[kept[chunk]]
-        index = _bins(part)
-        np.add(index, BINS, out=index, where=is_water)
-        histogram += np.bincount(index, minlength=2 * BINS)
-        sums += np.bincount(index, weights=part, minlength=2 * BINS)
-    return ThresholdCounts(histogram[BINS:], histogram[:BINS], sums[BINS:], sums[:BINS])
+        part = _checked(part)
+        index = _ranks(part)
+        np.add(index, RANKS, out=index, where=is_water)
+        histogram += np.bincount(index, minlength=2 * RANKS)
+        sums += np.bincount(index, weights=part, minlength=2 * RANKS)
+    ranks = histogram[RANKS:], histogram[:RANKS]
+    finer = (*ranks, sums[RANKS:], sums[:RANKS])
+    return ThresholdCounts.from_arrays(*(np.add.reduceat(n, _STARTS) for n in finer), *ranks)
 
 
 def threshold_index(threshold: float) -> int:
@@ -169,6 +203,15 @@ def threshold_index(threshold: float) -> int:
     return index - 1
 
 
+def threshold_at(index: int) -> float:
+    """Return the threshold at a place of ``THRESHOLDS``, as a plain multiple of .001.
+
+    >>> threshold_at(threshold_index(0.123))
+    0.123
+    """
+    return (index + 1) / 1000
+
+
 def confusion_matrix(
     predicted: ByteArray, target: ByteArray, counted: BoolArray, classes: int
 ) -> IntArray:
@@ -182,15 +225,36 @@ def confusion_matrix(
     return np.bincount(pairs, minlength=classes * classes).reshape(classes, classes)
 
 
-def _bins(values: FloatArray) -> IntArray:
-    """Return how many thresholds each value passes (int64)."""
-    if values.size and not (values.min() >= -_SLACK and values.max() <= 1 + _SLACK):
-        found = f"{values.min()} ... {values.max()}"
+def _checked(values: FloatArray) -> FloatArray:
+    """Return probabilities within 0 ... 1, clipped where rounding carried them out."""
+    if not values.size:
+        return values
+    low, high = values.min(), values.max()
+    if not (low >= -_SLACK and high <= 1 + _SLACK):
+        found = f"{low} ... {high}"
         raise DataError(f"probabilities must lie within 0 ... 1, found {found}; are they logits?")
+    return values if low >= 0 and high <= 1 else values.clip(0, 1)
+
+
+def _ranks(values: FloatArray) -> IntArray:
+    """Return the finer bin of each value (int64): the thresholds and the octaves that it passes."""
     # The nearest threshold is found by rounding; the bin is below it unless it is passed.
-    nearest = (values * np.float32(1000) + np.float32(0.5)).astype(np.int64)
-    nearest -= values < _EDGES[nearest]
-    return nearest
+    place = (values * np.float32(1000) + np.float32(0.5)).astype(np.int32)
+    place -= values < _EDGES[place]
+    place += _octaves(values, _ZERO)
+    place += (_NEAR - _ONE) - _octaves(np.float32(1) - values, _ONE)
+    return place.astype(np.int64)
+
+
+def _octaves(values: FloatArray, least: int) -> NDArray[np.int32]:
+    bits = np.asarray(values).view(np.int32) >> _SHIFT
+    np.clip(bits, least, _NEAR, out=bits)
+    bits -= least
+    return bits
+
+
+_STARTS = _ranks(np.concatenate([np.zeros(1, np.float32), THRESHOLDS]))
+"""The first finer bin of each bin."""
 
 
 def _passing(histogram: IntArray) -> IntArray:
@@ -198,6 +262,6 @@ def _passing(histogram: IntArray) -> IntArray:
 
 
 def _each(operation: Callable[..., AnyArray], *parts: ThresholdCounts) -> ThresholdCounts:
-    """Apply an operation to each of the four histograms of the parts."""
+    """Apply an operation to each of the histograms of the parts."""
     names = [field.name for field in fields(ThresholdCounts)]
     return ThresholdCounts(*(operation(*(getattr(part, n) for part in parts)) for n in names))

@@ -12,10 +12,8 @@ intervals.npz    bootstrap intervals at the thresholds .01 ... .99, of all chips
 import csv
 import io
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +21,10 @@ import numpy as np
 
 from sarwater.errors import DataError
 from sarwater.evaluation.chips import ChipPixels, Evaluation, MissingRadar, ModelIdentity
-from sarwater.evaluation.counts import ThresholdCounts
-from sarwater.evaluation.summary import chip_rows
-from sarwater.files import write_json, write_text
+from sarwater.evaluation.counts import BINS, RANKS, ThresholdCounts
+from sarwater.evaluation.summary import MOVED, chip_rows, point_title
+from sarwater.files import read_errors, write_json, write_text
+from sarwater.types import AnyArray
 
 SUMMARY = "evaluation.json"
 COUNTS = "counts.npz"
@@ -41,10 +40,7 @@ def write_evaluation(folder: Path, evaluation: Evaluation, summary: Mapping[str,
     counts = evaluation.counts
     np.savez_compressed(
         folder / COUNTS,
-        positives=counts.positives,
-        negatives=counts.negatives,
-        positive_sums=counts.positive_sums,
-        negative_sums=counts.negative_sums,
+        **vars(counts),
         confusion=evaluation.confusion,
         evaluation=np.frombuffer(json.dumps(_header(evaluation)).encode(), np.uint8),
     )
@@ -62,40 +58,31 @@ def read_evaluation(folder: str | Path) -> Evaluation:
             f"{folder} holds no evaluation (no {COUNTS}); give the --out folder of "
             "`sarwater evaluate`"
         )
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            header = json.loads(arrays["evaluation"].tobytes())
-            counts = ThresholdCounts(
-                arrays["positives"],
-                arrays["negatives"],
-                arrays["positive_sums"],
-                arrays["negative_sums"],
-            )
-            _check_arrays(counts, arrays["confusion"])
-            return _evaluation(header, counts, arrays["confusion"])
-    # KeyError, TypeError, EOFError, ValueError: whatever else is in the file.
-    except (
-        OSError,
-        EOFError,
-        KeyError,
-        TypeError,
-        ValueError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        raise DataError(f"{path} is damaged ({error}); evaluate anew") from error
+    with (
+        read_errors(path, "evaluate anew"),
+        path.open("rb") as file,
+        np.load(file, allow_pickle=False) as arrays,
+    ):
+        header = json.loads(arrays["evaluation"].tobytes())
+        names = [field.name for field in fields(ThresholdCounts)]
+        if names[-1] not in arrays:  # written before finer bins were counted
+            names = names[:4]
+        histograms = [arrays[name] for name in names]
+        _check_arrays(histograms, arrays["confusion"])
+        counts = ThresholdCounts.from_arrays(*histograms)
+        return _evaluation(header, counts, arrays["confusion"])
 
 
-def _check_arrays(counts: ThresholdCounts, confusion: Any) -> None:
+def _check_arrays(histograms: Sequence[AnyArray], confusion: AnyArray) -> None:
     """Raise ValueError unless the arrays are counts of as many chips and bins."""
-    shape = counts.positives.shape
-    arrays = [counts.positives, counts.negatives, counts.positive_sums, counts.negative_sums]
-    if any(array.dtype.kind not in "uif" for array in (*arrays, confusion)):
+    if any(array.dtype.kind not in "uif" for array in (*histograms, confusion)):
         raise ValueError("it holds something else than numbers")
-    if len(shape) != 2 or any(array.shape != shape for array in arrays):
-        raise ValueError(f"counts of shapes {', '.join(str(array.shape) for array in arrays)}")
-    if confusion.ndim != 3 or len(confusion) != shape[0]:
-        raise ValueError(f"confusion matrices of shape {confusion.shape} for {shape[0]} chips")
+    chips = len(histograms[0])
+    bins = [BINS] * 4 + [RANKS] * 2
+    if any(array.shape != (chips, n) for array, n in zip(histograms, bins, strict=False)):
+        raise ValueError(f"counts of shapes {', '.join(str(array.shape) for array in histograms)}")
+    if confusion.ndim != 3 or len(confusion) != chips:
+        raise ValueError(f"confusion matrices of shape {confusion.shape} for {chips} chips")
 
 
 def format_table(rows: Sequence[Mapping[str, float | None]]) -> str:
@@ -116,15 +103,14 @@ def format_table(rows: Sequence[Mapping[str, float | None]]) -> str:
 
 
 def format_points(summary: Mapping[str, Any]) -> str:
-    """Set the scores at the model's threshold, at .5 and at the best as text."""
-    titles = {"chosen": "model's threshold", "half": "at .5", "best": "best here (optimistic)"}
+    """Set the scores at the threshold in use, at .5 and at the best as text."""
     lines = [f"{'':24}threshold  precision  recall  F1 [95 % interval]       IoU"]
     for name, point in summary["operating_points"].items():
         pooled = point["pooled"]
         bounds = pooled["f1"]["interval"]
         within = f" [{bounds[0]:.3f}, {bounds[1]:.3f}]" if bounds else ""
         lines.append(
-            f"{titles[name]:24}{point['threshold']:9.3f}  "
+            f"{point_title(name, point):24}{point['threshold']:9.3f}  "
             f"{three_digits(pooled['precision']['value']):>9}  "
             f"{three_digits(pooled['recall']['value']):>6}  "
             f"{three_digits(pooled['f1']['value']) + within:<23}"
@@ -136,7 +122,7 @@ def format_points(summary: Mapping[str, Any]) -> str:
 def format_result(summary: Mapping[str, Any]) -> str:
     """Set what a person wants to know first as text: rules, table, scores, domains."""
     data, pixels = summary["data"], summary["pixels"]
-    chosen = summary["operating_points"]["chosen"]
+    chosen, half = (summary["operating_points"][name] for name in ("chosen", "half"))
     lines = [
         f"{data['chips']} chips, {pixels['counted']:,} pixels that count, "
         f"{pixels['water']:,} of them water ({pixels['water'] / pixels['counted']:.1%})",
@@ -151,17 +137,36 @@ def format_result(summary: Mapping[str, Any]) -> str:
         lines.append(f"left out: {', '.join(data['not_counted'])}")
     lines += ["", format_table(summary["table"]), "", format_points(summary)]
     lines.append(f"\nthreshold {chosen['threshold']:g}: {chosen['criterion']}")
+    if summary["rules"].get("threshold", "").endswith(MOVED):
+        lines.append(f"threshold: {summary['rules']['threshold']}")
     if len(chosen["domains"]) > 1:
-        for name, scores in chosen["domains"].items():
-            lines.append(f"  {name}: F1 {_bounded(scores['f1'])}, IoU {_bounded(scores['iou'])}")
+        lines += [f"  {name}: {_domain(summary, name)}" for name in chosen["domains"]]
     mean = chosen["per_chip"]
     lines.append(
         f"mean over {mean['chips']} chips with water: F1 {_bounded(mean['f1'])}, "
-        f"IoU {_bounded(mean['iou'])}"
+        f"IoU {_bounded(mean['iou'])}" + _at_half(summary, half["per_chip"])
     )
     lines.append(f"average precision {_bounded(summary['average_precision'])}")
     lines.append(_false_alarms(chosen["false_alarms"]))
     return "\n".join(lines)
+
+
+def _domain(summary: Mapping[str, Any], name: str) -> str:
+    points = summary["operating_points"]
+    found, half = (points[point]["domains"][name] for point in ("chosen", "half"))
+    if found["water"]:
+        scores = f"F1 {_bounded(found['f1'])}, IoU {_bounded(found['iou'])}"
+        return scores + _at_half(summary, half)
+    return _false_alarms(found["false_alarms"])
+
+
+def _at_half(summary: Mapping[str, Any], scores: Mapping[str, Any]) -> str:
+    """Set the scores at .5, for the end of a line; nothing where that is the threshold."""
+    points = summary["operating_points"]
+    if points["chosen"]["threshold"] == points["half"]["threshold"]:
+        return ""
+    f1, iou = (three_digits(scores[name]["value"]) for name in ("f1", "iou"))
+    return f"; at .5: F1 {f1}, IoU {iou}"
 
 
 def _false_alarms(found: Mapping[str, Any]) -> str:

@@ -12,7 +12,32 @@ from sarwater.prediction import PredictionOptions, Predictor
 def identity_of(bundle: Bundle, name: str) -> ModelIdentity:
     """Return who a model is, and the threshold that it brings."""
     info = bundle.info
-    return ModelIdentity(name, bundle.hash, info.classes, info.threshold, info.threshold_criterion)
+    return ModelIdentity(
+        name,
+        bundle.hash,
+        info.classes,
+        info.threshold,
+        info.threshold_criterion,
+        info.scene_threshold,
+    )
+
+
+def predictor_for(
+    bundle: Bundle, manifest: Manifest, prediction: PredictionOptions | None = None
+) -> Predictor:
+    """Return what predicts the chips of a manifest, in their units if the model can take them.
+
+    Args:
+        bundle: the model.
+        manifest: the chips, already selected.
+        prediction: how the model is run.
+
+    Raises:
+        ConfigError: overlap or batch size is out of range, or there is no such engine.
+        ModelError: the model cannot be built, or there is no such device.
+    """
+    units = {record.units for record in manifest}
+    return Predictor(bundle, prediction or PredictionOptions()).for_units(*units)
 
 
 def evaluate_model(
@@ -36,6 +61,6 @@ def evaluate_model(
     """
     path = Path(model)
     bundle = load_bundle(path)
-    predictor = Predictor(bundle, prediction or PredictionOptions(precision="float32"))
+    predictor = predictor_for(bundle, manifest, prediction)
     identity = identity_of(bundle, path.name)
     return evaluate(predictor, manifest, identity, normalizer=predictor.info.normalization, **rules)

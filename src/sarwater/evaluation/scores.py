@@ -1,10 +1,10 @@
 """Scores from counts: precision, recall, F1, IoU, average precision, calibration; thresholds.
 
-Water is the positive class. What is undefined (recall without water, precision where nothing is
-called water) is nan in arrays and None in plain data, never 0 or 1.
+Water is the positive class. What is undefined (recall, F1 and IoU without water, precision where
+nothing is called water) is nan in arrays and None in plain data, never 0 or 1.
 """
 
-import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from sarwater.errors import DataError, nearest
-from sarwater.evaluation.counts import BINS, THRESHOLDS, DoubleArray, IntArray, ThresholdCounts
+from sarwater.errors import DataError, SarwaterWarning
+from sarwater.evaluation.counts import (
+    BINS,
+    THRESHOLDS,
+    DoubleArray,
+    IntArray,
+    ThresholdCounts,
+    threshold_at,
+    threshold_index,
+)
+from sarwater.threshold_criteria import parse_criterion
 from sarwater.types import BoolArray
 
 METRICS = ("precision", "recall", "f1", "iou")
@@ -21,9 +30,6 @@ METRICS = ("precision", "recall", "f1", "iou")
 
 TABLE_THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 """Thresholds of the printed table."""
-
-CRITERIA = ("f1", "iou", "balanced", "precision>=P", "recall>=R")
-"""Ways to choose a threshold; P and R stand for numbers within 0 ... 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,9 +41,9 @@ class Scores:
     recall: DoubleArray
     """TP / (TP + FN): share of the water that is found."""
     f1: DoubleArray
-    """2 TP / (2 TP + FP + FN): harmonic mean of the two."""
+    """2 TP / (2 TP + FP + FN): harmonic mean of the two; undefined where TP + FN = 0."""
     iou: DoubleArray
-    """TP / (TP + FP + FN): intersection over union of the water."""
+    """TP / (TP + FP + FN): intersection over union of the water; undefined where TP + FN = 0."""
 
 
 def scores(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike) -> Scores:
@@ -48,11 +54,12 @@ def scores(tp: ArrayLike, fp: ArrayLike, fn: ArrayLike) -> Scores:
     (0.75, 0.6, 0.5)
     """
     hit, false, missed = (np.asarray(x, np.float64) for x in (tp, fp, fn))
+    water = hit + missed
     return Scores(
         ratio(hit, hit + false),
-        ratio(hit, hit + missed),
-        ratio(2 * hit, 2 * hit + false + missed),
-        ratio(hit, hit + false + missed),
+        ratio(hit, water),
+        ratio(2 * hit, np.where(water > 0, hit + false + water, 0)),
+        ratio(hit, np.where(water > 0, false + water, 0)),
     )
 
 
@@ -71,11 +78,12 @@ def ratio(numerator: DoubleArray, denominator: DoubleArray) -> DoubleArray:
 def average_precision(positives: ArrayLike, negatives: ArrayLike) -> DoubleArray:
     """Return the average precision, sum of (R_n - R_(n-1)) P_n from the highest bin to the lowest.
 
-    The step integral of precision over recall, as scikit-learn's on scores rounded down to the
-    grid of thresholds (the lowest bin, where all is called water, included).
+    The step integral of precision over recall, as scikit-learn's on scores rounded down to their
+    bins (the lowest bin, where all is called water, included).
 
     Args:
-        positives: water pixels by bin [..., 1000], whole numbers or weighted sums.
+        positives: water pixels by bin [..., n], whole numbers or weighted sums, such as
+            ``ThresholdCounts.positive_ranks``.
         negatives: land pixels by bin.
 
     Returns:
@@ -155,7 +163,7 @@ def choose_threshold(counts: ThresholdCounts, criterion: str = "f1") -> tuple[fl
 
     Args:
         counts: counts of a chip, or a stack that is pooled.
-        criterion: one of ``CRITERIA``.
+        criterion: one of ``threshold_criteria.CRITERIA``.
 
     Returns:
         The threshold and a sentence that says how it was chosen.
@@ -164,7 +172,7 @@ def choose_threshold(counts: ThresholdCounts, criterion: str = "f1") -> tuple[fl
         DataError: there is no water, the criterion is unknown, or no threshold satisfies it.
     """
     pooled = counts.pooled()
-    name, bound = _parse_criterion(criterion)
+    name, bound = parse_criterion(criterion)
     if pooled.water == 0:
         raise DataError(
             f"cannot choose a threshold on {int(pooled.land)} pixels of land and none of water: "
@@ -188,12 +196,29 @@ def choose_threshold(counts: ThresholdCounts, criterion: str = "f1") -> tuple[fl
             )
     goal = np.where(allowed & ~np.isnan(goal), goal, -np.inf)
     index = _middle_of_plateau(goal == goal.max())
-    return (index + 1) / 1000, f"{text} ({_reached(found, index)})"
+    return threshold_at(index), f"{text} ({_reached(found, index)})"
+
+
+def warn_of_end(threshold: float, what: str) -> None:
+    """Warn where a threshold that was chosen is the first or the last that there is.
+
+    Args:
+        threshold: which.
+        what: it is, for the message.
+    """
+    if threshold_index(threshold) in (0, len(THRESHOLDS) - 1):
+        warnings.warn(
+            f"{what} is {threshold:g}, at the end of the thresholds that are tried (0.001 ... "
+            "0.999): a better one may lie beyond, where the network is sure of nearly all pixels; "
+            "train with another loss, or longer",
+            SarwaterWarning,
+            3,
+        )
 
 
 def threshold_table(found: Scores) -> list[dict[str, Any]]:
     """Return the rows .1 ... .8 of a curve [999] as plain data, None where undefined."""
-    return [{"threshold": t, **at_index(found, round(t * 1000) - 1)} for t in TABLE_THRESHOLDS]
+    return [{"threshold": t, **at_index(found, threshold_index(t))} for t in TABLE_THRESHOLDS]
 
 
 def at_index(found: Scores, index: int) -> dict[str, float | None]:
@@ -220,19 +245,6 @@ _GOALS: dict[str, _Goal] = {
         "mapped area nearest to the labelled area",
     ),
 }
-
-
-def _parse_criterion(criterion: str) -> tuple[str, float | None]:
-    text = criterion.replace(" ", "").lower()
-    match = re.fullmatch(r"(precision|recall)>=(\d*\.?\d+)", text)
-    if match and float(match[2]) <= 1:
-        return match[1], float(match[2])
-    if text not in _GOALS:
-        raise DataError(
-            f"unknown criterion '{criterion}' for a threshold{nearest(text, list(_GOALS))}; "
-            f"expected one of {', '.join(CRITERIA)}, with P and R within 0 ... 1"
-        )
-    return text, None
 
 
 def _middle_of_plateau(best: BoolArray) -> int:

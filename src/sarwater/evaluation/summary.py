@@ -1,5 +1,6 @@
 """From the counts of an evaluation to its scores, as plain data ready for JSON."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,14 @@ from sarwater.evaluation.bootstrap import (
     resample_weights,
     with_interval,
 )
-from sarwater.evaluation.chips import ChipPixels, Evaluation
-from sarwater.evaluation.counts import THRESHOLDS, DoubleArray, ThresholdCounts, threshold_index
+from sarwater.evaluation.chips import GIVEN, ChipPixels, Evaluation
+from sarwater.evaluation.counts import (
+    THRESHOLDS,
+    DoubleArray,
+    ThresholdCounts,
+    threshold_at,
+    threshold_index,
+)
 from sarwater.evaluation.scores import (
     METRICS,
     Scores,
@@ -37,9 +44,21 @@ RULES = {
     "in a chip leaves that chip out; chips without water have a false-alarm area instead",
     "intervals": f"{CONFIDENCE:.0%} percentile bootstrap, chips drawn with replacement, within "
     "each domain for a domain's scores; null for fewer than two chips",
-    "undefined": "null: division of nothing by nothing",
+    "undefined": "null: recall, F1 and IoU where there is no water (resamples without any are left "
+    "out of intervals), precision where nothing is called water",
 }
 """How numbers in a summary are meant."""
+
+POINT_TITLES = {
+    "chosen": "model's threshold",
+    "half": "at .5",
+    "best": "best here (optimistic)",
+}
+"""What operating points are called where nothing else is said."""
+
+
+MOVED = "; `sarwater map` lets each scene move this model's threshold, which is not scored here"
+"""Said of a model with ``scene_threshold``."""
 
 
 def summarize(evaluation: Evaluation, *, resamples: int = 1000, seed: int = 0) -> dict[str, Any]:
@@ -51,14 +70,15 @@ def summarize(evaluation: Evaluation, *, resamples: int = 1000, seed: int = 0) -
         seed: of the bootstrap.
 
     Returns:
-        Plain data: what was evaluated, by which rules, scores at the model's threshold, at .5 and
-        at the best one of this very split, the table .1 ... .8, the curve, calibration.
+        Plain data: what was evaluated, by which rules, scores at the threshold in use, at the
+        model's own where another was given, at .5 and at the best one of this very split, the
+        table .1 ... .8, the curve, calibration (None where the model gives no probabilities).
     """
     pooled = evaluation.counts.pooled()
     found = curve(pooled)
     weights = _weights(len(evaluation.chips), resamples, (seed,))
     precision = with_interval(
-        average_precision(pooled.positives, pooled.negatives),
+        average_precision(pooled.positive_ranks, pooled.negative_ranks),
         None if weights is None else average_precision_samples(evaluation.counts, weights),
     )
     return {
@@ -70,29 +90,36 @@ def summarize(evaluation: Evaluation, *, resamples: int = 1000, seed: int = 0) -
             "classes": list(evaluation.model.classes),
             "threshold": evaluation.model.threshold,
             "threshold_criterion": evaluation.model.criterion,
+            "gives": "probabilities" if evaluation.model.is_probability else "scores",
         },
         "data": _data(evaluation),
         "rules": {
             "missing_radar": evaluation.missing_radar.value,
             "counted": evaluation.missing_radar.sentence,
             "normalization": evaluation.groups,
+            "threshold": "the same for all chips" + (MOVED if _is_moved(evaluation) else ""),
             **RULES,
         },
         "bootstrap": {"resamples": resamples, "seed": seed, "confidence": CONFIDENCE},
         "pixels": _pixels(evaluation, pooled),
         "operating_points": {
-            name: operating_point(evaluation, threshold, text, resamples, seed)
-            for name, (threshold, text) in _thresholds(evaluation, pooled).items()
+            name: {"title": title, **operating_point(evaluation, threshold, text, resamples, seed)}
+            for name, (title, threshold, text) in _thresholds(evaluation, pooled).items()
         },
         "average_precision": precision,
-        "calibration": _calibration(pooled),
+        "calibration": _calibration(pooled) if evaluation.model.is_probability else None,
         "table": threshold_table(found),
         "classes": _classes(evaluation),
         "curve": {
-            "threshold": [i / 1000 for i in range(1, len(THRESHOLDS) + 1)],
+            "threshold": [threshold_at(i) for i in range(len(THRESHOLDS))],
             **{name: plain_list(getattr(found, name)) for name in METRICS},
         },
     }
+
+
+def point_title(name: str, point: Mapping[str, Any]) -> str:
+    """Return what an operating point is called; those of earlier versions do not say it."""
+    return str(point["title"] if "title" in point else POINT_TITLES[name])
 
 
 def operating_point(
@@ -128,6 +155,11 @@ def operating_point(
                     _weights(int((names == domain).sum()), resamples, (seed, number)),
                     index,
                 ),
+                "false_alarms": _false_alarms(
+                    [chip for chip in evaluation.chips if chip.domain == domain],
+                    counts[names == domain],
+                    index,
+                ),
             }
             for number, domain in enumerate(domains, 1)
         },
@@ -153,10 +185,14 @@ def counts_at(
 
 
 def chip_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
-    """Return a row a chip at the evaluation's threshold, None where a value is undefined."""
-    index = threshold_index(evaluation.threshold)
-    found = chip_scores(evaluation.counts, index)
+    """Return a row a chip, None where a value is undefined.
+
+    Scores are those at the evaluation's threshold, and at .5 in the columns ``*_half``.
+    """
+    index, half = threshold_index(evaluation.threshold), threshold_index(0.5)
+    found, at_half = (chip_scores(evaluation.counts, place) for place in (index, half))
     tp, fp, fn, tn = counts_at(evaluation.counts, index)
+    fp_half = counts_at(evaluation.counts, half)[1]
     rows = []
     for i, chip in enumerate(evaluation.chips):
         is_dry = tp[i] + fn[i] == 0
@@ -178,6 +214,11 @@ def chip_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
                 "counted": chip.counted,
                 "labelled_without_radar": chip.without_radar,
                 "water_without_radar": chip.water_without_radar,
+                **{f"{name}_half": plain(getattr(at_half, name)[i]) for name in METRICS},
+                "false_alarm_px_half": int(fp_half[i]) if is_dry else None,
+                "false_alarm_m2_half": (
+                    float(fp_half[i] * area) if is_dry and area is not None else None
+                ),
             }
         )
     return rows
@@ -188,14 +229,25 @@ def _weights(chips: int, resamples: int, seed: tuple[int, ...]) -> DoubleArray |
     return resample_weights(chips, resamples, seed) if resamples and chips > 1 else None
 
 
-def _thresholds(evaluation: Evaluation, pooled: ThresholdCounts) -> dict[str, tuple[float, str]]:
-    points = {
-        "chosen": (evaluation.threshold, evaluation.criterion),
-        "half": (0.5, "fixed at .5"),
-    }
+def _is_moved(evaluation: Evaluation) -> bool:
+    return evaluation.model.scene_threshold and evaluation.criterion != GIVEN
+
+
+def _thresholds(
+    evaluation: Evaluation, pooled: ThresholdCounts
+) -> dict[str, tuple[str, float, str]]:
+    """Return title, threshold and criterion of each operating point."""
+    model = evaluation.model
+    title = POINT_TITLES["chosen"] if model.is_probability else "method's threshold"
+    own = title, model.threshold, model.criterion
+    points = {"chosen": own}
+    if evaluation.criterion == GIVEN:
+        points = {"chosen": ("given threshold", evaluation.threshold, GIVEN), "model": own}
+    points["half"] = POINT_TITLES["half"], 0.5, "fixed at .5"
     if pooled.water:
         best, text = choose_threshold(pooled, "f1")
-        points["best"] = (best, f"optimistic: {text}, chosen on the very pixels it is scored on")
+        text = f"optimistic: {text}, chosen on the very pixels it is scored on"
+        points["best"] = POINT_TITLES["best"], best, text
     return points
 
 
@@ -208,11 +260,11 @@ def _pooled(counts: ThresholdCounts, weights: DoubleArray | None, index: int) ->
 
 
 def _false_alarms(
-    chips: tuple[ChipPixels, ...], counts: ThresholdCounts, index: int
+    chips: Sequence[ChipPixels], counts: ThresholdCounts, index: int
 ) -> dict[str, Any]:
     dry = np.flatnonzero(counts.water == 0)
     _, fp, _, tn = counts_at(counts[dry], index)
-    areas = [chips[i].pixel_area for i in dry]
+    areas = [chips[i].pixel_area for i in dry.tolist()]
     known = [n * area for n, area in zip(fp, areas, strict=True) if area is not None]
     pixels = int(fp.sum())
     return {

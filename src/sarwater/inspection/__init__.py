@@ -54,7 +54,7 @@ def inspect_manifest(manifest: Manifest) -> Inspection:
         ratios=_ratios(chips, valid_only=False),
         ratios_valid=_ratios(chips, valid_only=True),
         domains=compare_domains(chips),
-        findings=find_problems(chips, manifest),
+        findings=find_problems(chips),
     )
 
 

@@ -1,19 +1,22 @@
 """What is to be known of one chip: statistics by band, label counts, and what is wrong with it."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sarwater.datasets.manifest import ChipRecord
 from sarwater.errors import DataError, RasterError
 from sarwater.inspection.histograms import Histogram, histogram, scale_of, to_scale
-from sarwater.raster import Scene, label_values, read_target
+from sarwater.raster import Scene, label_values, lonlat_bounds, read_target
 from sarwater.ratios import LabelCount
 from sarwater.types import IGNORE, AnyArray, BoolArray, ByteArray, Units
 from sarwater.units import guess_units
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
+
+_ZEROS = 0.1
+"""Share of exact zeros above which they are no decibels; 0 dB is a strong echo."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +55,7 @@ class ChipSummary:
     """One chip as found; a chip that cannot be read has a problem and no bands."""
 
     record: ChipRecord
+    """With its bounds, where the image has a CRS."""
     height: int = 0
     width: int = 0
     valid_share: float = 0.0
@@ -62,6 +66,8 @@ class ChipSummary:
     """None without label files, or where these cannot be used."""
     digest: str = ""
     """SHA-256 of the pixels and of what is valid; empty without valid pixels."""
+    fill: tuple[float, float] | None = None
+    """A value in decibels that fills a great part of a band, and its share; None without."""
     problem: str = ""
     """Code of a finding: ``unreadable``, ``bad-image``, ``unknown-label``, ``bad-label``."""
     message: str = ""
@@ -102,7 +108,7 @@ def summarize_chip(record: ChipRecord) -> ChipSummary:
             message = str(error)
     values = image[:, valid]
     return ChipSummary(
-        record,
+        replace(record, bounds=record.bounds or lonlat_bounds(grid)),
         grid.height,
         grid.width,
         valid_share=float(valid.mean()),
@@ -113,6 +119,7 @@ def summarize_chip(record: ChipRecord) -> ChipSummary:
         ),
         labels=None if target is None else count_labels(target, valid, len(record.classes)),
         digest=_digest(image, valid) if valid.any() else "",
+        fill=_fill(values) if record.units == Units.DB and np.dtype(dtype).kind == "f" else None,
         problem=problem,
         message=message,
     )
@@ -162,6 +169,17 @@ def _guess(values: AnyArray, dtype: str, declared: Units) -> Units | None:
     return guessed
 
 
+def _fill(values: AnyArray) -> tuple[float, float] | None:
+    """Return a value that is too frequent for a measured one, and its share."""
+    found = []
+    for band in values if values.size else ():
+        for value, least in ((0.0, _ZEROS), (float(np.median(band)), 0.5)):
+            share = float(np.mean(band == value))
+            if least < share < 1:
+                found.append((value, share))
+    return max(found, key=lambda one: one[1], default=None)
+
+
 def _has_unknown_label(record: ChipRecord) -> bool:
     try:
         return any(
@@ -173,7 +191,9 @@ def _has_unknown_label(record: ChipRecord) -> bool:
 
 
 def _digest(image: AnyArray, valid: BoolArray) -> str:
+    """Return the same for the same pixels, in whatever order the bands are."""
     digest = hashlib.sha256(repr(image.shape).encode())
-    digest.update(np.ascontiguousarray(image).data)
+    for band in sorted(hashlib.sha256(np.ascontiguousarray(one).data).digest() for one in image):
+        digest.update(band)
     digest.update(np.packbits(valid).data)
     return digest.hexdigest()

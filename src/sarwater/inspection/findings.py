@@ -45,9 +45,10 @@ class Finding:
 Chips = Sequence[ChipSummary]
 
 
-def find_problems(chips: Chips, manifest: Manifest) -> tuple[Finding, ...]:
+def find_problems(chips: Chips) -> tuple[Finding, ...]:
     """Check all that can be checked, the gravest findings first."""
     checks: list[Callable[[Chips], Iterator[Finding]]] = [
+        _shared,
         _unusable,
         _duplicates,
         _guessed_units,
@@ -55,13 +56,12 @@ def find_problems(chips: Chips, manifest: Manifest) -> tuple[Finding, ...]:
         _implausible,
         _without_radar,
         _constant,
+        _filled,
         _unlabelled,
         _foreground,
         _differences,
     ]
-    found = list(_shared(manifest))
-    for check in checks:
-        found += check(chips)
+    found = [one for check in checks for one in check(chips)]
     order = list(Severity)
     return tuple(sorted(found, key=lambda one: order.index(one.severity)))
 
@@ -72,19 +72,19 @@ def _unusable(chips: Chips) -> Iterator[Finding]:
             yield Finding(Severity.ERROR, chip.problem, chip.message, (chip.record.id,))
 
 
-def _shared(manifest: Manifest) -> Iterator[Finding]:
+def _shared(chips: Chips) -> Iterator[Finding]:
     pairs: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
-    for pair in shared_ground(manifest):
+    for pair in shared_ground(Manifest(tuple(chip.record for chip in chips))):
         pairs[pair.split, pair.other_split].append((pair.chip, pair.other_chip))
     for (first, second), found in pairs.items():
-        chips = tuple(dict.fromkeys(chip for pair in found for chip in pair))
+        names = tuple(dict.fromkeys(chip for pair in found for chip in pair))
         yield Finding(
             Severity.ERROR,
             "shared-ground",
             f"splits '{first}' and '{second}' share ground in {len(found)} pairs of chips (for "
             f"example {found[0][0]} and {found[0][1]}): scores of one would not be honest about "
             "the other; split by scene, domain or a column",
-            chips,
+            names,
         )
 
 
@@ -231,6 +231,20 @@ def _constant(chips: Chips) -> Iterator[Finding]:
         )
 
 
+def _filled(chips: Chips) -> Iterator[Finding]:
+    filled = [(*chip.fill, chip) for chip in chips if chip.fill]
+    for value in dict.fromkeys(value for value, _, _ in filled):
+        found = [chip for other, _, chip in filled if other == value]
+        most = max(share for other, share, _ in filled if other == value)
+        yield Finding(
+            Severity.WARNING,
+            "filled",
+            f"the one value {value:g} dB fills up to {most:.0%} of {_number(found)}: no data that "
+            "nobody declared, perhaps (name it in the column nodata)",
+            _ids(found),
+        )
+
+
 def _unlabelled(chips: Chips) -> Iterator[Finding]:
     wholly = [chip for chip in chips if chip.labels and not sum(chip.labels.classes)]
     if wholly:
@@ -281,8 +295,8 @@ def _foreground(chips: Chips) -> Iterator[Finding]:
 
 def _differences(chips: Chips) -> Iterator[Finding]:
     readable = [chip for chip in chips if chip.bands]
-    sizes = Counter(f"{chip.height} x {chip.width} px" for chip in readable)
-    bands = Counter(";".join(chip.record.bands) for chip in readable)
+    sizes = Counter(_size(chip) for chip in readable)
+    bands = Counter(_bands(chip) for chip in readable)
     for code, what, found, key in (
         ("sizes-differ", "sizes (rows x columns)", sizes, _size),
         ("bands-differ", "bands", bands, _bands),

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sarwater.types import AnyArray, Units
+from sarwater.units import in_decibels
 
 _MOST_BINS = 512
 """Histograms are coarsened until they have no more bins than this."""
@@ -22,9 +23,9 @@ class Scale(enum.StrEnum):
     """On which axis values are counted and compared."""
 
     DECIBEL = "dB"
-    """Decibel as they are, and linear power as 10 log10 (at least 1e-5, that is -50 dB)."""
-    AMPLITUDE = "dB of the digital number"
-    """Amplitudes as 20 log10 (at least 1)."""
+    """Decibel as they are, and linear power as 10 log10, at least -50 dB."""
+    AMPLITUDE = "dB of the amplitude"
+    """Amplitudes, calibrated or digital numbers, as 20 log10, at least -50 dB."""
     BYTE = "8-bit value"
     """0 ... 255."""
     PLAIN = "value"
@@ -41,7 +42,7 @@ _SCALES = {
 
 _FIXED = {
     Scale.DECIBEL: (0.5, -50.0, 20.0),
-    Scale.AMPLITUDE: (0.5, 0.0, 100.0),
+    Scale.AMPLITUDE: (0.5, -50.0, 100.0),
     Scale.BYTE: (1.0, 0.0, 256.0),
 }
 """Bin width, lower and upper end of the scales whose bins are fixed."""
@@ -58,12 +59,7 @@ def to_scale(values: AnyArray, units: Units) -> NDArray[np.float64]:
     >>> to_scale(np.array([0.01, 0.0]), Units.LINEAR).tolist()
     [-20.0, -50.0]
     """
-    exact = values.astype(np.float64)
-    if units == Units.LINEAR:
-        return np.asarray(10 * np.log10(np.maximum(exact, 1e-5)), np.float64)
-    if units == Units.AMPLITUDE:
-        return np.asarray(20 * np.log10(np.maximum(exact, 1.0)), np.float64)
-    return exact
+    return np.asarray(in_decibels(values.astype(np.float64), units), np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +97,7 @@ class Histogram:
 def histogram(values: NDArray[np.float64], scale: Scale) -> Histogram | None:
     """Count values on a scale; None when there are none.
 
-    Bins are -50 ... 20 by .5 for dB, 0 ... 100 by .5 for 20 log10 of a digital number, 0 ... 256
+    Bins are -50 ... 20 by .5 for dB, -50 ... 100 by .5 for 20 log10 of an amplitude, 0 ... 256
     by 1 for bytes. On the plain scale at most 130 bins hold the range from p1 - s to p99 + s,
     s = p99 - p1 being the distance of the 1st and the 99th percentile, so that a few wild values
     do not blur the others. What lies outside is counted as below and above.

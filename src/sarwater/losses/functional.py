@@ -10,6 +10,7 @@ Common to all:
   pixel the loss is 0 and its gradient is 0, never nan.
 - ``reduce`` maps the vector of sufficient statistics (numerators and denominators) to its sum over
   processes before anything is divided; one call, hence one collective, a loss.
+- Of two classes the gradient is our own and has none itself: torch refuses a second derivative.
 - A target code that is neither a class nor ``IGNORE`` raises on a CPU. On an accelerator, where
   looking would make the host wait, it counts as ignored.
 """
@@ -24,6 +25,7 @@ from torch import Tensor
 from sarwater.errors import ConfigError
 from sarwater.losses.pixels import (
     ERROR,
+    HIT,
     SURPRISE,
     class_probabilities,
     class_sums,
@@ -36,6 +38,8 @@ Reduce: TypeAlias = Callable[[Tensor], Tensor]
 
 MIN_CLASS_SHARE = 0.01
 """Share of the valid pixels that region losses fill a rare class up to; see ``tversky``."""
+
+_CANCELS_BELOW = 0.01  # fn_weight: where TP may be all that the loss is divided by
 
 _LINEAR_BELOW = 1e-12  # focal Tversky: where a root's slope is replaced by a chord's
 
@@ -55,7 +59,7 @@ def cross_entropy(
     """Cross-entropy, sum of w_t (-log p_t) over the sum of w_t.
 
     Both sums run over the valid pixels, t is a pixel's class, and w is ``class_weights`` (one a
-    class, background first, each 0 or more) or 1: torch's own weighted mean.
+    class, background first, each 0 or more, not all 0) or 1: torch's own weighted mean.
 
     Raises:
         ConfigError: ``class_weights`` does not fit the number of classes.
@@ -116,7 +120,7 @@ def focal(
     valid = valid_pixels(logits, target)
     function = SURPRISE if gamma == 0 else focal_surprise(gamma)
     sums, counts = class_sums(logits, target, valid, function)
-    weights = _class_weights(_class_alpha(alpha, len(sums)), len(sums))
+    weights = _class_weights(_class_alpha(alpha, len(sums)), len(sums), "alpha")
     return _ratio(_weighed(weights, sums), counts.sum(), reduce)
 
 
@@ -142,6 +146,9 @@ def tversky(
     fp_weight FP / (fp_weight FP + .01 n), which still pushes false water down: at probability .5
     with about a fifth of the gradient norm of a batch with 1 % water, where the plain formula
     gives none.
+
+    With ``fn_weight`` below .01 TP, which may then be all that is left of the denominator, is
+    summed by itself: of two classes this takes twice the time.
 
     Reference: Salehi, Erdogmus & Gholipour, Tversky Loss Function for Image Segmentation Using 3D
     Fully Convolutional Deep Networks, MLMI 2017 (whose alpha is our ``fp_weight``).
@@ -213,14 +220,19 @@ def _weighed(weights: Sequence[float], values: Tensor) -> Tensor:
     return torch.stack(parts).sum()
 
 
-def _class_weights(weights: Sequence[float] | None, classes: int) -> Sequence[float]:
+def _class_weights(
+    weights: Sequence[float] | None, classes: int, name: str = "class_weights"
+) -> Sequence[float]:
     """Return a weight a class; ones by default."""
     if weights is None:
         return [1.0] * classes
+    found = f"found {list(weights)}"
     if len(weights) != classes:
-        raise ConfigError(f"expected {classes} class weights (one a class), found {list(weights)}")
+        raise ConfigError(f"{name} needs {classes} values (one a class, background first), {found}")
     if not all(weight >= 0 and math.isfinite(weight) for weight in weights):
-        raise ConfigError(f"class weights must be finite and 0 or more, found {list(weights)}")
+        raise ConfigError(f"{name} must be finite and 0 or more, {found}")
+    if not any(weights):
+        raise ConfigError(f"{name} must not all be 0, {found}")
     return weights
 
 
@@ -273,27 +285,37 @@ def _region_sums(
         (spurious, missed), (land, water) = class_sums(
             logits, target, valid, ERROR, per_patch=per_patch
         )
-        return torch.stack([land + water, water, missed, fp_weight * spurious + fn_weight * missed])
+        if fn_weight < _CANCELS_BELOW:
+            (_, found), _ = class_sums(logits, target, valid, HIT, per_patch=per_patch)
+        else:  # its rounding is small beside fn_weight FN
+            found = water - missed
+        return torch.stack([land + water, water, found, fp_weight * spurious + fn_weight * missed])
     area = (1, 2) if per_patch else (0, 1, 2)
     rows = [valid.sum(area)]
-    for code, found in enumerate(class_probabilities(logits, valid), 1):
+    for code, probability in enumerate(class_probabilities(logits, valid), 1):
         own = target == code
-        missed = ((1 - found) * own).sum(area)
-        spurious = (found * ~own).sum(area)
-        rows += [own.sum(area), missed, fp_weight * spurious + fn_weight * missed]
+        missed = ((1 - probability) * own).sum(area)
+        spurious = (probability * ~own).sum(area)
+        found = (probability * own).sum(area)
+        rows += [own.sum(area), found, fp_weight * spurious + fn_weight * missed]
     return torch.stack([row.to(rows[-1].dtype) for row in rows])
 
 
 def _index_complement(statistics: Tensor) -> Tensor:
     """Return 1 - Tversky index of each foreground class, [k - 1, ...]; 0 without valid pixels.
 
-    ``statistics`` [1 + 3 (k - 1), ...] holds the valid pixels, then for each class its pixels, FN
+    ``statistics`` [1 + 3 (k - 1), ...] holds the valid pixels, then for each class its pixels, TP
     and fp_weight FP + fn_weight FN. Taking the quotient of what is wrong, not 1 minus a quotient,
-    keeps small losses exact and never negative.
+    keeps small losses exact and never negative. Where TP, FP and fn_weight FN are all 0 (fn_weight
+    is 0, or rounded to it), nothing of the class is found, and the result is 1.
     """
-    pixels, missed, wrong = statistics[1:].view(-1, 3, *statistics.shape[1:]).unbind(1)
+    pixels, found, wrong = (
+        statistics[1:].view(len(statistics) // 3, 3, *statistics.shape[1:]).unbind(1)
+    )
     filled = torch.maximum(pixels, MIN_CLASS_SHARE * statistics[0])
-    complement: Tensor = wrong / _or_one(filled - missed + wrong)
+    total = found + (filled - pixels) + wrong
+    wrong, total = (torch.where(total > 0, part, pixels) for part in (wrong, total))
+    complement: Tensor = wrong / _or_one(total)
     return complement
 
 

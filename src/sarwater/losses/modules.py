@@ -1,5 +1,6 @@
 """Thin modules around the functions of ``functional``, and their weighted sum."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -156,7 +157,8 @@ class WeightedSum(nn.Module):
             others: names of losses that ``forward`` is given as values (domain losses).
 
         Raises:
-            ConfigError: no losses, a name twice, a weight too many, too few or negative.
+            ConfigError: no losses, a name twice, a weight too many, too few or negative, or none
+                above 0.
         """
         super().__init__()
         names = [*losses, *others]
@@ -164,8 +166,12 @@ class WeightedSum(nn.Module):
             raise ConfigError(
                 f"each loss needs one weight: losses {names}, weights {list(weights)}"
             )
-        if not all(weight >= 0 for weight in weights.values()):
-            raise ConfigError(f"weights of losses must be 0 or more, found {dict(weights)}")
+        if not (
+            all(0 <= weight < math.inf for weight in weights.values()) and any(weights.values())
+        ):
+            raise ConfigError(
+                f"weights of losses must be 0 or more and not all 0, found {dict(weights)}"
+            )
         if learned is not None and set(learned.names) != set(names):
             raise ConfigError(
                 f"learned weights are named {list(learned.names)}, the losses {names}"
@@ -230,7 +236,7 @@ def build_loss(
     names losses that are computed elsewhere, with their fixed weights.
 
     Raises:
-        ConfigError: there are no terms.
+        ConfigError: there are no terms, or none has a weight above 0.
 
     >>> from sarwater.losses.terms import CrossEntropyTerm, DiceTerm
     >>> loss = build_loss([CrossEntropyTerm(), DiceTerm(weight=0.5)])

@@ -22,6 +22,8 @@ from sarwater.types import IGNORE
 _LARGEST_LOGIT = 1e30  # the sum over a batch of anything above would overflow float32
 _CERTAIN = -1e4  # log-odds against a class whose cross-entropy is exactly 0
 
+_CODES = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)  # torch compares no other
+
 
 def valid_pixels(logits: Tensor, target: Tensor) -> Tensor:
     """Check the shapes and codes; return where the target is a class, bool [b, h, w]."""
@@ -35,7 +37,7 @@ def valid_pixels(logits: Tensor, target: Tensor) -> Tensor:
             f"the target must be [batch, row, col] like logits {list(logits.shape)}, "
             f"found {list(target.shape)}"
         )
-    if target.is_floating_point() or target.dtype == torch.bool:
+    if target.dtype not in _CODES:
         raise DataError(f"the target must hold class indices (uint8 or int64), not {target.dtype}")
     classes = logits.shape[1]
     valid = target < classes
@@ -54,8 +56,9 @@ def valid_pixels(logits: Tensor, target: Tensor) -> Tensor:
 
 def _sane(logits: Tensor) -> Tensor:
     """Return the logits in float32 (float64 stays), bounded so that no sum overflows."""
-    if logits.dtype == torch.bfloat16:
-        logits = logits.clamp(-_LARGEST_LOGIT, _LARGEST_LOGIT)
+    if logits.dtype in (torch.bfloat16, torch.float16):  # which may overflow to infinity
+        largest = min(_LARGEST_LOGIT, torch.finfo(logits.dtype).max)
+        logits = logits.clamp(-largest, largest)
     return logits if logits.dtype == torch.float64 else logits.float()
 
 
@@ -177,6 +180,13 @@ ERROR = PixelFunction(
     lambda logits, target, valid: torch.sigmoid(_odds_of_classes(logits, target, valid)),
 )
 """1 - p_t."""
+
+HIT = PixelFunction(
+    lambda odds: torch.sigmoid(-odds),
+    lambda odds: _error_slope(-odds).neg_(),
+    lambda logits, target, valid: torch.sigmoid(-_odds_of_classes(logits, target, valid)),
+)
+"""p_t."""
 
 SURPRISE = PixelFunction(_surprise_of, torch.sigmoid, _surprise_of_classes)
 """-log p_t."""

@@ -1,9 +1,12 @@
 """What a config says about the loss: a list of terms, each named, weighted and checked."""
 
 import math
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from sarwater.errors import ConfigError
 
 NonNegative: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -124,6 +127,29 @@ LossTerm: TypeAlias = Annotated[
     Field(discriminator="name"),
 ]
 """One term of the loss; ``name`` says which."""
+
+
+def check_values_per_class(terms: Sequence[LossTerm], classes: Sequence[str]) -> None:
+    """Check that every list with a value a class has as many values as there are classes.
+
+    Args:
+        terms: of a config's ``loss.terms``.
+        classes: names of the data's classes.
+
+    Raises:
+        ConfigError: naming each list that has not.
+    """
+    wrong = [
+        f"loss.terms.{index}.{name} has {len(values)} values"
+        for index, term in enumerate(terms)
+        for name in ("class_weights", "alpha")
+        if isinstance(values := getattr(term, name, None), tuple) and len(values) != len(classes)
+    ]
+    if wrong:
+        raise ConfigError(
+            f"{', '.join(wrong)}, the chips have {len(classes)} classes ({', '.join(classes)}): "
+            "give one value a class, in that order"
+        )
 
 
 def _require_some(weights: float | tuple[float, ...] | None, what: str) -> None:

@@ -1,7 +1,7 @@
 """Weights of several losses, learned beside the network."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,9 @@ class LearnedWeights(nn.Module):
     c = m + (1 - m) exp(asinh(rho)) with m = ``SMALLEST``: positive for every rho, 1 at rho = 0,
     and only linear in rho upwards, so that one large loss cannot make it overflow. Losses are
     expected to be 0 or more; for a negative one c falls to m, and the sum stays finite.
+
+    c stays in float32 or float64 when a module that holds it is turned to half precision, where
+    small steps would be rounded away.
 
     Weight decay would pull c towards 1 against the data: pass ``optimizer_group()`` to the
     optimizer, or leave out the names in ``no_weight_decay()``.
@@ -65,6 +68,15 @@ class LearnedWeights(nn.Module):
         values = torch.stack([losses[name] for name in self.names])
         square = self.c.to(values.dtype).square()
         return (values / (2 * square) + torch.log1p(square)).sum()
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        def in_full(tensor: Tensor) -> Tensor:
+            result = fn(tensor)
+            is_half = result.dtype in (torch.float16, torch.bfloat16)
+            return tensor.to(result.device) if is_half else result
+
+        applied: Self = super()._apply(in_full, recurse)  # type: ignore[no-untyped-call]
+        return applied
 
     def values(self) -> dict[str, float]:
         """Return the present c of each loss, for logs."""

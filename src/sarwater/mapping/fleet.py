@@ -2,7 +2,7 @@
 
 import logging
 import math
-import os
+import threading
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -15,9 +15,10 @@ from distributed import Client, LocalCluster, as_completed
 from distributed.scheduler import KilledWorker
 
 from sarwater.errors import ConfigError, SarwaterError, without_frames
+from sarwater.machine import usable_cores
 from sarwater.mapping.inputs import SceneSource
 from sarwater.mapping.options import MapOptions
-from sarwater.mapping.scenes import Draw, MapResult, Say, check_outputs, map_scene
+from sarwater.mapping.scenes import Draw, MapResult, Say, check_outputs, log, map_scene
 from sarwater.models.bundle import load_bundle
 from sarwater.prediction import PredictionOptions, Predictor
 from sarwater.progress import silent, step
@@ -44,6 +45,15 @@ def _predictor(model: Path, _written: int, prediction: PredictionOptions) -> Pre
     return Predictor(load_bundle(model), prediction)
 
 
+_loading = threading.Lock()
+"""Of the threads of a worker, of which ``dask worker`` has several, one loads for all."""
+
+
+def _forget() -> None:
+    """Let go of the model: a worker that stays may have other things to do."""
+    _predictor.cache_clear()
+
+
 def _map_one(
     source: SceneSource,
     model: Path,
@@ -56,7 +66,8 @@ def _map_one(
     try:
         with silent():  # the terminal is drawn on by the process that asks
             written = model.stat().st_mtime_ns if model.exists() else 0
-            predictor = _predictor(model, written, prediction)
+            with _loading:
+                predictor = _predictor(model, written, prediction)
             outcome.summary = map_scene(
                 source, predictor, out, options, draw=draw, say=outcome.notes.append
             )
@@ -75,7 +86,7 @@ def map_fleet(
     workers: int = 1,
     scheduler: str | None = None,
     draw: Draw | None = None,
-    say: Say = print,
+    say: Say = log,
 ) -> MapResult:
     """Map scenes in several processes; one that fails does not keep the others from it.
 
@@ -90,8 +101,8 @@ def map_fleet(
         options: how scenes are mapped.
         workers: processes of a cluster on this machine, which share its cores.
         scheduler: address of a Dask scheduler to use in place of it.
-        draw: draws the quick-looks; a function of a module.
-        say: is told what was converted or looks odd.
+        draw: draws the quick-looks, as for ``map_scene``; a function of a module.
+        say: is told what was converted or looks odd; by default the log.
 
     Raises:
         ConfigError: two scenes have the same name, a name is no file name, or the scheduler does
@@ -102,9 +113,10 @@ def map_fleet(
     check_outputs(sources, out, options)
     if workers < 1:
         raise ConfigError(f"workers: 1 or more, found {workers}")
+    if not sources:
+        return MapResult((), ())
     if scheduler is None and prediction.threads is None:
-        cores = os.cpu_count() or 1
-        threads = max(math.ceil(cores / min(workers, len(sources))), 1)
+        threads = max(math.ceil(usable_cores() / min(workers, len(sources))), 1)
         prediction = replace(prediction, threads=threads)
     outcomes: dict[int, _Outcome] = {}
     with ExitStack() as stack:
@@ -129,6 +141,8 @@ def map_fleet(
             for note in outcomes[index].notes:
                 say(note)
             bar.advance(1, note=sources[index].title)
+        if scheduler is not None:
+            client.run(_forget, on_error="ignore")
     ordered = [(source, outcomes[index]) for index, source in enumerate(sources)]
     return MapResult(
         tuple(one.summary for _, one in ordered if one.summary is not None),

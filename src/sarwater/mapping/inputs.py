@@ -15,7 +15,7 @@ from sarwater.files import real
 from sarwater.mapping.plausibility import undeclared_nodata
 from sarwater.normalize import BandStatistics, RunningStatistics
 from sarwater.prediction import Predictor
-from sarwater.raster import Scene, pixel_area
+from sarwater.raster import Scene, lonlat_bounds, pixel_area
 from sarwater.types import POLARIZATIONS, AnyArray, BoolArray, FloatArray, Grid, Units
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def open_for_model(source: SceneSource, predictor: Predictor) -> Iterator[ModelS
 
     Raises:
         RasterError: a file cannot be read.
-        DataError: the files do not fit each other.
+        DataError: the files do not fit each other, or lie nowhere on Earth.
         ModelError: bands are missing or units do not convert; everything wrong is named at once.
     """
     # Units of imagery that is not radar cannot be guessed: the model's are taken.
@@ -180,6 +180,7 @@ def open_for_model(source: SceneSource, predictor: Predictor) -> Iterator[ModelS
         if problems:
             names = ", ".join(str(file) for file in scene.files)
             raise ModelError(f"{names} does not fit the model: " + "; ".join(problems))
+        lonlat_bounds(scene.grid, scene.files[0])  # now rather than when the map is made
         if predictor.takes_as_is(units):
             notes.append(
                 f"values in units '{units.value}' are taken as they are by a model trained on "

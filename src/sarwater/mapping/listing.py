@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
-from sarwater.datasets.records import NODATA_RULES
+from sarwater.datasets.records import check_nodata
 from sarwater.errors import DataError, nearest
 from sarwater.mapping.inputs import SceneSource
 from sarwater.tables import csv_rows
@@ -48,7 +48,7 @@ def read_scenes(path: Path) -> tuple[SceneSource, ...]:
 
 def _of_rows(path: Path, text: str, wrong: list[str]) -> Iterator[SceneSource]:
     try:
-        rows = list(csv_rows(text))
+        rows = list(csv_rows(text, known=_COLUMNS))
     except ValueError as error:
         raise DataError(f"{path}: {error}") from error
     for line, row in rows:
@@ -84,8 +84,7 @@ def _of_cells(folder: Path, cells: Mapping[str, str]) -> SceneSource:
     if units and units not in {one.value for one in Units}:
         raise ValueError(f"units '{units}'{nearest(units, tuple(Units))} are unknown")
     nodata = cells.get("nodata", "auto")
-    if nodata not in NODATA_RULES:
-        float(nodata)
+    check_nodata(nodata)
     return SceneSource(
         files,
         bands,

@@ -1,6 +1,5 @@
 """Water as polygons: traced strip by strip, joined over the seams, measured on the ellipsoid."""
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -18,6 +17,7 @@ from scipy import ndimage
 from sarwater.errors import OutputError
 from sarwater.files import output_errors
 from sarwater.mapping.options import FORMATS, PolygonOptions
+from sarwater.quiet import quiet
 from sarwater.raster import outlines, pixel_area
 from sarwater.types import ByteArray, Grid
 
@@ -213,12 +213,11 @@ def write_polygons(path: Path, frame: geopandas.GeoDataFrame) -> None:
         OutputError: writing failed.
     """
     content = BytesIO()  # pyogrio takes names with ; or ! for something else
-    with output_errors(path), warnings.catch_warnings():
+    # No CRS: that was said already, when the scene was opened.
+    with output_errors(path), quiet("'crs' was not provided"):
         if path.suffix == ".parquet":
             frame.to_parquet(path)
             return
-        if frame.crs is None:  # said already, when the scene was opened
-            warnings.filterwarnings("ignore", message="'crs' was not provided")
         try:
             frame.to_file(
                 content,

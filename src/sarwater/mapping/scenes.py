@@ -1,6 +1,7 @@
 """Map the water of whole scenes: the same read and normalize as in training, by row strips."""
 
 import json
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -27,6 +28,9 @@ _LONGEST = 200
 Say = Callable[[str], None]
 """Tells the user something worth knowing, one line."""
 
+log: Say = logging.getLogger(__name__).info
+"""Tells it whoever looks at the log, where nothing else is asked for."""
+
 
 @dataclass(frozen=True)
 class MapResult:
@@ -45,7 +49,7 @@ def map_scenes(
     options: MapOptions | None = None,
     *,
     draw: Draw | None = None,
-    say: Say = print,
+    say: Say = log,
 ) -> MapResult:
     """Map scenes one after the other; one that fails does not keep the others from it.
 
@@ -74,7 +78,7 @@ def map_scene(
     options: MapOptions | None = None,
     *,
     draw: Draw | None = None,
-    say: Say = print,
+    say: Say = log,
 ) -> dict[str, Any]:
     """Map one scene of any size; memory follows its width, not its height.
 
@@ -88,8 +92,9 @@ def map_scene(
         predictor: the model.
         out: folder of the outputs.
         options: threshold and overwriting.
-        draw: draws the quick-look and the layers of a report.
-        say: is told what was converted or looks odd.
+        draw: draws the quick-look and the pictures that `sarwater report` shows, as
+            ``report.map_charts.draw_map`` does for `sarwater map`; nothing by default.
+        say: is told what was converted or looks odd; by default the log.
 
     Returns:
         The content of the summary.

@@ -44,11 +44,11 @@ def threshold_of_scene(
         image, valid = window
         patch = info.normalization.apply(image, valid, group)
         water = water_probability(predictor.engine.predict(patch[None])[0])
-        seen = Observation(len(info.bands), info.units)
+        seen = Observation(info.bands, info.units)
         seen.add(Chip("", "", info.bands, info.units, image, valid, None, scene.grid), water)
         return seen
 
-    total = Observation(len(info.bands), info.units)
+    total = Observation(info.bands, info.units)
     with ThreadPoolExecutor(predictor.engine.parallel) as pool:
         for seen in pool.map(observed, scene.sample(size, max(_PIXELS // size**2, 16))):
             total.merge(seen)
@@ -63,7 +63,7 @@ def threshold_near(known: float, seen: Observation) -> Choice:
         seen: its probabilities and the backscatter below them.
 
     >>> from sarwater.types import Units
-    >>> threshold_near(0.4, Observation(1, Units.DB)).threshold
+    >>> threshold_near(0.4, Observation(["VV"], Units.DB)).threshold
     0.4
     """
     found = seen.separation(known, CAUTION) if seen.histogram.any() else None

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 
 from sarwater.datasets.records import check_names
 from sarwater.errors import ModelError
-from sarwater.files import atomic_path
+from sarwater.files import atomic_path, read_refusal
 from sarwater.models.architecture import Architecture
 from sarwater.normalize import BandStatistics, Normalization, Normalizer
 from sarwater.types import Units
@@ -208,18 +208,21 @@ def load_bundle(path: str | Path) -> Bundle:
     """Read a bundle.
 
     Raises:
-        ModelError: no such file, not safetensors, or not written by sarwater.
+        ModelError: no such file, one that cannot be read, not safetensors, or not written by
+            sarwater.
     """
     path = Path(path)
-    if not path.is_file():
-        raise ModelError(f"there is no model file {path}; `sarwater train` writes one")
     try:
-        with safe_open(path, framework="np") as file:
+        if not path.is_file():
+            raise ModelError(f"there is no model file {path}; `sarwater train` writes one")
+        # By itself safe_open says "no such file" of all that is refused.
+        with path.open("rb"), safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
         weights = StoredWeights(path.read_bytes())
     except (SafetensorError, OSError) as error:
         raise ModelError(
-            f"{path} is not a model of sarwater (a .safetensors file): {error}; models of other "
+            read_refusal(path, error)
+            or f"{path} is not a model of sarwater (a .safetensors file): {error}; models of other "
             "kinds are not opened, since opening them could run code"
         ) from error
     if _KEY not in metadata:

@@ -2,7 +2,8 @@
 
 import json
 import tempfile
-import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
@@ -11,8 +12,10 @@ from torch import Tensor, nn
 
 from sarwater.errors import ModelError
 from sarwater.models.bundle import Bundle, ModelInfo
+from sarwater.models.modes import evaluating
 from sarwater.normalization_kinds import Normalization
-from sarwater.normalize import FIXED_RANGES, BandStatistics
+from sarwater.normalize import FIXED_RANGES, SMALLEST_STD, BandStatistics
+from sarwater.quiet import quiet
 from sarwater.tiling import default_overlap
 
 _OPSET = 18
@@ -41,21 +44,27 @@ def to_onnx(network: nn.Module, bands: int, patch_size: int) -> bytes:
         bands: of the image.
         patch_size: rows and columns of the image, fixed in the model; the number of patches is
             not.
+
+    The network is handed back on its device and in its modes.
     """
     return _to_onnx(Probabilities(network), bands, patch_size, "probability")
 
 
 def _to_onnx(network: nn.Module, bands: int, patch_size: int, output: str) -> bytes:
     example = torch.zeros(1, bands, patch_size, patch_size)
-    modes = [(module, module.training) for module in network.modules()]
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.no_grad():
+    with (
+        _on_cpu(network),
+        tempfile.TemporaryDirectory() as folder,
         # Sizes are constants of the graph on purpose, and the exporter that traces is six times
         # as fast as its successor.
-        warnings.filterwarnings("ignore", message="Converting a tensor to a Python")
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        quiet("Converting a tensor to a Python"),
+        quiet(category=DeprecationWarning),
+        torch.no_grad(),
+        evaluating(network),
+    ):
         file = Path(folder) / "model.onnx"
         torch.onnx.export(
-            network.cpu().eval(),
+            network,
             (example,),
             file,
             input_names=["image"],
@@ -64,9 +73,17 @@ def _to_onnx(network: nn.Module, bands: int, patch_size: int, output: str) -> by
             opset_version=_OPSET,
             dynamo=False,
         )
-        for module, was_training in modes:
-            module.training = was_training
         return file.read_bytes()
+
+
+@contextmanager
+def _on_cpu(network: nn.Module) -> Iterator[None]:
+    device = next((one.device for one in network.parameters()), torch.device("cpu"))
+    network.cpu()
+    try:
+        yield
+    finally:
+        network.to(device)
 
 
 class Decision(nn.Module):
@@ -108,12 +125,16 @@ class Decision(nn.Module):
             std = list(statistics.std) if statistics else [1.0] * bands
             self._range = None
         self.register_buffer("_mean", torch.tensor(mean)[:, None, None])
-        self.register_buffer("_std", torch.tensor(std).clamp(min=1e-6)[:, None, None])
+        self.register_buffer("_std", torch.tensor(std).clamp(min=SMALLEST_STD)[:, None, None])
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return the scores of an image [b, band, h, w]; NaN counts as no data."""
+        """Return the scores of an image [b, band, h, w].
+
+        A pixel that is not finite in one band has no data, as everywhere in this package; what is
+        said of it means nothing.
+        """
         values = image * self._scale
-        seen = ~torch.isnan(values)
+        seen = torch.isfinite(values).all(dim=1, keepdim=True)
         values = torch.where(seen, values, torch.zeros_like(values))
         if self._range is not None:
             values = values.clamp(*self._range)
@@ -121,8 +142,8 @@ class Decision(nn.Module):
             count = seen.sum(dim=(2, 3), keepdim=True).clamp(min=1)
             mean = values.sum(dim=(2, 3), keepdim=True) / count
             off = torch.where(seen, values - mean, torch.zeros_like(values))
-            std = (off.square().sum(dim=(2, 3), keepdim=True) / count).sqrt().clamp(min=1e-6)
-            normalized = off / std
+            std = (off.square().sum(dim=(2, 3), keepdim=True) / count).sqrt()
+            normalized = off / std.clamp(min=SMALLEST_STD)
         else:
             normalized = (values - self._mean) / self._std
         normalized = torch.where(seen, normalized, torch.zeros_like(normalized))

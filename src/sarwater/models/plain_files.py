@@ -1,12 +1,13 @@
 """Opening PyTorch files that hold tensors and plain data only; nothing in them is ever run."""
 
-import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from sarwater.errors import ModelError
+from sarwater.files import read_refusal
+from sarwater.quiet import quiet
 
 
 def load_plain(path: Path, advice: str) -> Any:
@@ -17,15 +18,17 @@ def load_plain(path: Path, advice: str) -> Any:
         advice: what the user can do where it cannot be read.
 
     Raises:
-        ModelError: it is damaged, or holds more than tensors and plain data.
+        ModelError: it cannot be read, is damaged, or holds more than tensors and plain data.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # torch's word on pickles
+        with quiet(category=UserWarning):  # torch's word on pickles
             return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # a damaged pickle fails in every way
         # Not torch's own advice, which is to run what the file says.
         raise ModelError(
-            f"{path} cannot be read ({type(error).__name__}): it is damaged, or holds more than "
+            read_refusal(path, error)
+            or f"{path} cannot be read ({type(error).__name__}): it is damaged, or holds more than "
             f"tensors, and is then not opened, since that could run code; {advice}"
         ) from error

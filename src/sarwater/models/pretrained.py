@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from sarwater.errors import ModelError
+from sarwater.files import read_refusal
 from sarwater.models.plain_files import load_plain
 
 _PREFIXES = ("module.", "state_dict.", "backbone.", "encoder.", "model.")
@@ -59,9 +60,11 @@ def _read(source: str) -> Mapping[str, Tensor]:
     path = Path(source)
     if path.suffix == ".safetensors" and path.is_file():
         try:
-            return load_file(path)
-        except SafetensorError as error:
-            raise ModelError(f"{path} is no whole .safetensors file: {error}") from error
+            with path.open("rb"):  # load_file says "no such file" of all that is refused
+                return load_file(path)
+        except (SafetensorError, OSError) as error:
+            refused = read_refusal(path, error)
+            raise ModelError(refused or f"{path} is no whole .safetensors file: {error}") from error
     if path.is_file():
         content = load_plain(path, "save its state dict as .safetensors")
         for key in ("state_dict", "model"):

@@ -4,8 +4,9 @@ No data in all its kinds (NaN, infinity, a declared value, a dataset mask, the b
 products) becomes ``valid`` here, once; behind it there is no NaN.
 """
 
-from sarwater.raster.borders import border_valid
+from sarwater.raster.borders import border_valid, follows_borders
 from sarwater.raster.chips import label_values, read_chip, read_target
+from sarwater.raster.footprints import shared_share
 from sarwater.raster.grids import check_same_grid, lonlat_bounds, pixel_area, short_crs
 from sarwater.raster.opening import (
     Header,
@@ -33,6 +34,7 @@ __all__ = [
     "cache_size",
     "check_same_grid",
     "create_rows",
+    "follows_borders",
     "gdal_drivers",
     "gdal_version",
     "label_values",
@@ -45,6 +47,7 @@ __all__ = [
     "read_chip",
     "read_header",
     "read_target",
+    "shared_share",
     "short_crs",
     "write_cog",
     "write_raster",

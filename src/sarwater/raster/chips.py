@@ -2,15 +2,19 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from rasterio.enums import MaskFlags
+from rasterio.windows import Window
 
 from sarwater.datasets.manifest import ChipRecord, LabelCodes
 from sarwater.errors import DataError
 from sarwater.raster.grids import check_same_grid
+from sarwater.raster.missing import take_declared, take_transparent
 from sarwater.raster.opening import header_of, opened, reading
 from sarwater.raster.scene import Scene
-from sarwater.types import IGNORE, AnyArray, ByteArray, Chip, Grid
+from sarwater.types import IGNORE, AnyArray, BoolArray, ByteArray, Chip, Grid
 
 _LARGEST = 2.0**31
 """Labels are smaller than this; no data of float files may be larger by far."""
@@ -47,38 +51,56 @@ def read_target(record: ChipRecord, grid: Grid | None = None) -> ByteArray:
     """
     target: ByteArray | None = None
     for path, codes in zip(record.labels, record.codes, strict=True):
-        values, nodata, label_grid = _read_label(path)
+        label = _read_label(path)
         if grid is not None:
-            check_same_grid(grid, label_grid, record.images[0], path)
+            check_same_grid(grid, label.grid, record.images[0], path)
         if target is None:
-            target = np.full(values.shape, IGNORE, np.uint8)
-        _decode(values, codes, nodata, record.classes, target, path)
+            target = np.full(label.values.shape, IGNORE, np.uint8)
+        _decode(label, codes, record.classes, target, path)
     if target is None:
         raise DataError(f"chip '{record.id}' has no label files")
     return target
 
 
 def label_values(path: str | Path) -> dict[int, int]:
-    """Count the values of a label file (its declared no-data value left out)."""
-    values, nodata, _ = _read_label(Path(path))
-    found, counts = np.unique(values, return_counts=True)
-    return {int(v): int(n) for v, n in zip(found, counts, strict=True) if v != nodata}
+    """Count the values of a label file (its no data, declared or masked, left out)."""
+    label = _read_label(Path(path))
+    found, counts = np.unique(label.values[label.seen], return_counts=True)
+    return {int(v): int(n) for v, n in zip(found, counts, strict=True) if v != label.nodata}
 
 
-def _read_label(path: Path) -> tuple[AnyArray, float | None, Grid]:
+class _Label(NamedTuple):
+    """A label file's content, not decoded."""
+
+    values: AnyArray
+    """Whole numbers [row, col]."""
+    nodata: float | None
+    """The value among them that stands for no data; a table of codes may give it a meaning."""
+    seen: BoolArray
+    """False where the file's mask or its alpha band hides the value [row, col]."""
+    grid: Grid
+
+
+def _read_label(path: Path) -> _Label:
     with opened(path) as dataset, reading(path):
+        header = header_of(path, dataset)
         values = dataset.read(1)
-        for channel in range(2, min(dataset.count, 3) + 1):
+        for channel in range(2, min(header.count, 3) + 1):
             if not np.array_equal(values, dataset.read(channel)):
                 raise DataError(
-                    f"{path} has {dataset.count} channels that differ; a label file has one "
+                    f"{path} has {header.count} channels that differ; a label file has one "
                     "channel of whole numbers"
                 )
-        header = header_of(path, dataset)
         nodata = dataset.nodata
+        seen = np.ones(values.shape, np.bool_)
+        whole = Window(0, 0, dataset.width, dataset.height)
+        if MaskFlags.per_dataset in dataset.mask_flag_enums[0]:
+            take_declared(dataset, 1, whole, values, seen)
+        if header.has_alpha:
+            take_transparent(dataset, header.count + 1, whole, seen)
     if values.dtype.kind == "f":
-        values, nodata = _whole(values.astype(np.float64), nodata, path)
-    return values, nodata, header.grid
+        values, nodata = _whole(np.where(seen, values.astype(np.float64), np.nan), nodata, path)
+    return _Label(values, nodata, seen, header.grid)
 
 
 def _whole(values: AnyArray, nodata: float | None, path: Path) -> tuple[AnyArray, float]:
@@ -103,16 +125,12 @@ def _whole(values: AnyArray, nodata: float | None, path: Path) -> tuple[AnyArray
 
 
 def _decode(
-    values: AnyArray,
-    codes: LabelCodes,
-    nodata: float | None,
-    classes: Sequence[str],
-    target: ByteArray,
-    path: Path,
+    label: _Label, codes: LabelCodes, classes: Sequence[str], target: ByteArray, path: Path
 ) -> None:
     meanings = {name: index for index, name in enumerate(classes)} | {"ignore": IGNORE}
     unknown: dict[int, int] = {}
-    for value, count in zip(*np.unique(values, return_counts=True), strict=True):
+    values, nodata = label.values, label.nodata
+    for value, count in zip(*np.unique(values[label.seen], return_counts=True), strict=True):
         meaning = codes.table.get(int(value))
         if meaning is None:
             meaning = "ignore" if nodata is not None and value == nodata else codes.other
@@ -120,6 +138,7 @@ def _decode(
             unknown[int(value)] = int(count)
         elif meaning != "keep":
             target[values == value] = meanings[meaning]
+    target[~label.seen] = IGNORE
     if unknown:
         listed = ", ".join(f"{value} ({count} px)" for value, count in unknown.items())
         raise DataError(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import rasterio
 from rasterio._err import CPLE_BaseError
+from rasterio.errors import RasterioError
 from rasterio.warp import transform_bounds
 
 from sarwater.errors import DataError
@@ -27,7 +28,7 @@ def check_same_grid(one: Grid, other: Grid, one_path: Path, other_path: Path) ->
         )
     if one.crs is None or other.crs is None:
         return
-    if rasterio.crs.CRS.from_user_input(one.crs) != rasterio.crs.CRS.from_user_input(other.crs):
+    if not _is_same_crs(one.crs, other.crs):
         raise DataError(
             f"{what}its CRS is {short_crs(other.crs)} instead of {short_crs(one.crs)}; reproject it"
         )
@@ -40,10 +41,17 @@ def check_same_grid(one: Grid, other: Grid, one_path: Path, other_path: Path) ->
         raise DataError(f"{what}it lies {moved:.1f} px away; resample it to the same grid")
 
 
-def lonlat_bounds(grid: Grid) -> tuple[float, float, float, float] | None:
-    """Return west, south, east, north in degrees (EPSG:4326).
+def lonlat_bounds(grid: Grid, path: Path | None = None) -> tuple[float, float, float, float] | None:
+    """Return west, south, east, north in degrees (EPSG:4326), or None without a CRS.
 
-    None without a CRS, and where the grid reaches beyond what its CRS can place on Earth.
+    Longitudes are within -180 ... 180; west is the larger one across 180 degrees.
+
+    Args:
+        grid: of a raster.
+        path: its file, for the message.
+
+    Raises:
+        DataError: the grid lies nowhere on Earth, as a wrong CRS makes it.
     """
     if grid.crs is None:
         return None
@@ -51,12 +59,23 @@ def lonlat_bounds(grid: Grid) -> tuple[float, float, float, float] | None:
         *(grid.transform @ corner for corner in _corners(grid)),
         strict=True,
     )
+    box = (min(xs), min(ys), max(xs), max(ys))
     try:
-        found = transform_bounds(grid.crs, "EPSG:4326", min(xs), min(ys), max(xs), max(ys))
-    except (rasterio.errors.RasterioError, CPLE_BaseError):
-        return None
-    west, south, east, north = found
-    return (west, south, east, north) if all(map(math.isfinite, found)) else None
+        west, south, east, north = transform_bounds(grid.crs, "EPSG:4326", *box)
+    except (RasterioError, CPLE_BaseError):
+        west = south = east = north = math.inf
+    # Cells of coarse global grids reach beyond the poles by half their size.
+    if not (-91 <= south <= north <= 91 and -360 <= min(west, east) <= max(west, east) <= 360):
+        raise DataError(
+            f"{path or 'the raster'} lies nowhere on Earth: its CRS is {short_crs(grid.crs)}, and "
+            f"its coordinates are {box[0]:g} ... {box[2]:g}, {box[1]:g} ... {box[3]:g}; give it "
+            "the CRS that they are in"
+        )
+    if east - west >= 360:
+        return (-180.0, south, 180.0, north)
+    turns = math.floor((west + 180) / 360)  # some count longitudes from 0 to 360
+    west, east = west - 360 * turns, east - 360 * turns
+    return (west, south, east - 360 if east > 180 else east, north)
 
 
 def pixel_area(grid: Grid) -> float | None:
@@ -74,6 +93,17 @@ def pixel_area(grid: Grid) -> float | None:
         return float(area * metres**2 * max(math.cos(math.radians(latitude)), 0))
     _, factor = crs.linear_units_factor
     return float(area * factor**2)
+
+
+def _is_same_crs(one: str, other: str) -> bool:
+    """Tell whether two CRS are the same on the ground; heights are no matter."""
+    parsed = [rasterio.crs.CRS.from_user_input(crs) for crs in (one, other)]
+    if parsed[0] == parsed[1]:
+        return True
+    import pyproj  # takes as long as rasterio, and is hardly ever needed
+
+    flat = [pyproj.CRS.from_wkt(crs.to_wkt()).to_2d().to_wkt() for crs in parsed]
+    return bool(rasterio.crs.CRS.from_wkt(flat[0]) == rasterio.crs.CRS.from_wkt(flat[1]))
 
 
 def _corners(grid: Grid) -> list[tuple[int, int]]:

@@ -2,8 +2,6 @@
 
 import os
 import re
-import threading
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,10 +10,11 @@ from typing import Any
 
 import rasterio
 from rasterio._err import CPLE_BaseError
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from sarwater.errors import OutputError, RasterError
-from sarwater.raster.grids import lonlat_bounds
+from sarwater.quiet import quiet
 from sarwater.raster.places import grid_of
 from sarwater.types import Grid
 
@@ -29,20 +28,18 @@ class Header:
 
     path: Path
     count: int
+    """Channels, an alpha band at their end left out."""
     dtype: str
     """Of the values; float32 where a scale or an offset makes them of what is stored."""
     descriptions: tuple[str, ...]
-    """Band names; empty strings where the file has none."""
+    """Names of those channels; empty strings where the file has none."""
     grid: Grid
     declares_nodata: bool
-    """Whether a nodata value, an alpha band or a mask is declared."""
+    """Whether a value for no data, a mask or an alpha band is declared."""
+    has_alpha: bool = False
+    """Whether one more channel follows, which is 0 where the others have no data."""
     misplaced: str = ""
     """Why the place that the file declares is not followed, and ``grid`` has no CRS."""
-
-    @property
-    def bounds(self) -> tuple[float, float, float, float] | None:
-        """West, south, east, north in degrees (EPSG:4326), or None without a CRS."""
-        return lonlat_bounds(self.grid)
 
 
 def read_header(path: str | Path) -> Header:
@@ -76,51 +73,32 @@ def header_of(path: Path, dataset: Any) -> Header:
         raise RasterError(
             f"{path} holds complex numbers; compute amplitude, power or dB first, and multilook"
         )
-    flags = dataset.mask_flag_enums
-    declares = any(flag != [rasterio.enums.MaskFlags.all_valid] for flag in flags)
+    flags = [flag for flag in dataset.mask_flag_enums if MaskFlags.alpha not in flag]
+    declares = any(flag != [MaskFlags.all_valid] for flag in flags)
+    has_alpha = _has_alpha(dataset)
+    count = dataset.count - has_alpha
     return Header(
         path,
-        dataset.count,
+        count,
         "float32" if is_scaled(dataset) else dataset.dtypes[0],
-        tuple(name or "" for name in dataset.descriptions),
+        tuple(name or "" for name in dataset.descriptions[:count]),
         grid,
-        declares,
+        declares or has_alpha,
+        has_alpha,
         fault,
     )
 
 
-class _Quiet:
-    """Silences rasterio's word on missing georeference; the filters of Python are shared by all
-    threads, so the first that enters sets them and the last that leaves puts them back.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._saved = warnings.catch_warnings()
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._inside == 0:
-                self._saved = warnings.catch_warnings()
-                self._saved.__enter__()
-                warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            self._inside += 1
-
-    def __exit__(self, *exception: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if self._inside == 0:
-                self._saved.__exit__(None, None, None)
-
-
-_quiet = _Quiet()
+def _has_alpha(dataset: Any) -> bool:
+    """Tell whether the last channel is no band: GDAL calls the fourth of four bytes so too."""
+    is_alpha = dataset.colorinterp[-1] == ColorInterp.alpha
+    return bool(is_alpha and dataset.count > 1 and not dataset.descriptions[-1])
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Turn what rasterio raises into a ``RasterError`` that names the file."""
-    with _quiet:
+    with quiet(category=NotGeoreferencedWarning):
         try:
             yield
         except (RasterioError, CPLE_BaseError) as error:
@@ -137,7 +115,7 @@ def reading(path: Path) -> Iterator[None]:
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn what rasterio raises into an ``OutputError`` that names the file."""
-    with _quiet:
+    with quiet(category=NotGeoreferencedWarning):
         try:
             yield
         except (RasterioError, CPLE_BaseError) as error:

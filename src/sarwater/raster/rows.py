@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import rasterio
@@ -14,6 +13,7 @@ from rasterio.enums import Resampling
 
 from sarwater.errors import OutputError, RasterError
 from sarwater.files import output_errors
+from sarwater.raster.geotiff import describe, not_whole, profile_of
 from sarwater.raster.opening import opened, writing
 from sarwater.types import AnyArray, Grid
 
@@ -115,33 +115,14 @@ def create_rows(path: Path, grid: Grid, layer: Layer) -> None:
     Raises:
         OutputError: there is no room for it, or its place cannot be written.
     """
-    if max(grid.height, grid.width) >= 2**31:
-        raise OutputError(
-            f"cannot write {path}: {grid.height} x {grid.width} px (rows x columns) is more than a "
-            "GeoTIFF holds; map a part of the scene"
-        )
+    profile = profile_of(path, grid, 1, layer.dtype, layer.nodata)
     size = np.dtype(layer.dtype).itemsize * grid.height * grid.width
     _require_room(path, size + _ROOM)
-    profile: dict[str, Any] = {
-        "driver": "GTiff",
-        "height": grid.height,
-        "width": grid.width,
-        "count": 1,
-        "dtype": layer.dtype,
-        "nodata": layer.nodata,
-        "tiled": False,
-        "blockysize": min(_STRIP, grid.height),
-        "bigtiff": "if_safer",
-    }
-    if grid.crs is not None:
-        profile |= {"crs": grid.crs, "transform": grid.transform}
+    profile |= {"tiled": False, "blockysize": min(_STRIP, grid.height)}
     with writing(path), rasterio.open(path, "w", **profile) as dataset:
-        dataset.descriptions = (layer.name,)
-        dataset.update_tags(**dict(layer.tags))
+        describe(dataset, (layer.name,), layer.tags, layer.colors)
         if layer.scale != 1:
             dataset.scales = (layer.scale,)
-        if layer.colors:
-            dataset.write_colormap(1, dict(layer.colors))
 
 
 def _require_room(path: Path, size: int) -> None:
@@ -211,16 +192,13 @@ def _build_overviews(rows: Path, layer: Layer) -> None:
 
 
 def _check_whole(path: Path) -> None:
-    """Compare where blocks lie with where the file ends: on a full disk GDAL says nothing."""
+    """Compare where blocks lie with where the file ends; to read them all would take long."""
     try:
         is_whole = _last_byte(path) <= path.stat().st_size
     except RasterError:
         is_whole = False
     if not is_whole:
-        raise OutputError(
-            f"cannot write {path}: what arrived on the disk is not whole; is there room on it? "
-            "Make some, or name another place"
-        )
+        raise not_whole(path)
 
 
 def _last_byte(path: Path) -> int:

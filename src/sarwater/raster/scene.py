@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rasterio.enums import Interleaving, MaskFlags
+from rasterio.enums import Interleaving
 from rasterio.windows import Window
 
-from sarwater.datasets.records import NODATA_RULES
+from sarwater.datasets.records import check_nodata
 from sarwater.errors import DataError, nearest
-from sarwater.raster.bands import channels_of, described_bands
-from sarwater.raster.borders import Borders
+from sarwater.raster.bands import alphas_of, channels_of, described_bands
+from sarwater.raster.borders import Borders, follows_borders
 from sarwater.raster.grids import check_same_grid
+from sarwater.raster.missing import take_declared, take_transparent
 from sarwater.raster.opening import header_of, is_scaled, opened, reading
 from sarwater.types import AnyArray, BoolArray, FloatArray, Units
 from sarwater.units import guess_units
@@ -62,11 +63,10 @@ class Scene:
             DataError: the files differ in size, CRS or place, band names do not fit, or the rule
                 for no data is none.
         """
-        if nodata not in NODATA_RULES and not _is_number(nodata):
-            raise DataError(
-                f"no data '{nodata}'{nearest(nodata, NODATA_RULES)} is neither a number nor one "
-                f"of {', '.join(NODATA_RULES)}"
-            )
+        try:
+            check_nodata(nodata)
+        except ValueError as error:
+            raise DataError(str(error)) from error
         self.files = tuple(Path(file) for file in files)
         self.nodata = nodata
         self._stack = ExitStack()
@@ -81,12 +81,14 @@ class Scene:
             dtypes = {header.dtype for header in headers}
             self.dtype = dtypes.pop() if len(dtypes) == 1 else "float32"
             self._channels = channels_of(headers, bands)
+            self._alphas = alphas_of(headers, self._channels)
             self.bands = tuple(bands) or described_bands(headers)
             self.declares_nodata = any(header.declares_nodata for header in headers)
             self._borders: Borders | None = None
             self.units = units or self._guess_units()
-            if self._follows_border_rule():
-                self._borders = Borders(self._bytes, self.grid.height)
+            if self._follows_borders():
+                alone = len(self.bands) == 1
+                self._borders = Borders(self._bytes, self.grid.height, is_alone=alone)
         except BaseException:
             self._stack.close()
             raise
@@ -102,15 +104,6 @@ class Scene:
     def close(self) -> None:
         """Close the files."""
         self._stack.close()
-
-    @property
-    def name(self) -> str:
-        """Stem of the (first) file, a polarisation at its end left out."""
-        stem = self.files[0].stem
-        band = self.bands[0] if len(self.files) > 1 else ""
-        return (
-            stem[: -len(band) - 1] if band and stem.lower().endswith("_" + band.lower()) else stem
-        )
 
     @property
     def is_scaled(self) -> bool:
@@ -257,6 +250,9 @@ class Scene:
                     image[position] = image[position] * np.float32(scale) + np.float32(offset)
                 if values.dtype.kind in "fc":
                     valid &= np.isfinite(image[position])
+            alpha = self._alphas[file]
+            if alpha is not None:
+                take_transparent(dataset, alpha, window, valid)
         return image, valid
 
     def _check_equal(
@@ -276,15 +272,7 @@ class Scene:
         self, dataset: Any, channel: int, window: Window, values: AnyArray, valid: BoolArray
     ) -> None:
         """Take from ``valid`` what the file or the rule declares to be no data."""
-        flags, nodata = dataset.mask_flag_enums[channel - 1], dataset.nodatavals[channel - 1]
-        span = _nodata_span(values.dtype, nodata) if flags == [MaskFlags.nodata] else None
-        if span is not None:  # forty times as fast as GDAL's own mask
-            low, high = span
-            valid &= values != low if low == high else (values < low) | (values > high)
-        elif flags != [MaskFlags.all_valid]:
-            with reading(Path(dataset.name)):
-                mask = dataset.read_masks(channel, window=window, out_shape=valid.shape)
-            valid &= mask > 0
+        take_declared(dataset, channel, window, values, valid)
         if _is_number(self.nodata) and not math.isnan(float(self.nodata)):
             valid &= values != float(self.nodata)
 
@@ -299,37 +287,9 @@ class Scene:
             parts = [image[:, valid].ravel()]
         return guess_units(np.concatenate(parts), self.dtype)
 
-    def _follows_border_rule(self) -> bool:
-        if self.nodata == "border":
-            return True
-        is_byte = self.units == Units.BYTE and self.dtype == "uint8"
-        return self.nodata == "auto" and is_byte and not self.declares_nodata
-
-
-def _nodata_span(dtype: np.dtype[Any], nodata: float | None) -> tuple[float, float] | None:
-    """Return the least and the greatest value that GDAL takes for the declared one.
-
-    Floats have a tolerance there (``ARE_REAL_EQUAL``), for values that went through text. None
-    where GDAL has to say itself what is no data.
-    """
-    if nodata is None or not math.isfinite(nodata):
-        return None
-    if dtype.kind in "iu":
-        return (int(nodata), int(nodata)) if nodata % 1 == 0 else None
-    if dtype != np.float32:
-        return None
-    ends = []
-    for side in (-np.inf, np.inf):
-        end = np.float32(nodata)
-        while True:
-            with np.errstate(over="ignore"):
-                beyond = np.nextafter(end, np.float32(side))
-            apart, size = abs(float(beyond) - nodata), abs(float(beyond) + nodata)
-            if not apart < 2 * float(np.finfo(np.float32).eps) * size < math.inf:
-                break
-            end = beyond
-        ends.append(float(end))
-    return ends[0], ends[1]
+    def _follows_borders(self) -> bool:
+        is_open = self.nodata == "border" or not self.declares_nodata
+        return is_open and follows_borders(self.nodata, self.units, self.bands)
 
 
 def _is_number(text: str) -> bool:

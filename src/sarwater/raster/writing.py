@@ -10,8 +10,9 @@ import rasterio
 from rasterio.enums import MaskFlags
 from rasterio.windows import Window
 
-from sarwater.errors import OutputError, RasterError
+from sarwater.errors import RasterError
 from sarwater.files import atomic_path
+from sarwater.raster.geotiff import describe, not_whole, profile_of
 from sarwater.raster.opening import opened, reading, writing
 from sarwater.types import AnyArray, BoolArray, Grid
 
@@ -27,8 +28,8 @@ class RasterWriter:
         self._dataset = dataset
         self._path = path
 
-    def write(self, array: AnyArray, row: int = 0, col: int = 0) -> None:
-        """Write ``array`` [row, col] or [band, row, col] with its upper left pixel at (row, col).
+    def write(self, array: AnyArray, row: int = 0) -> None:
+        """Write whole rows, ``array`` [row, col] or [band, row, col], from ``row`` on.
 
         Raises:
             RasterError: the values cannot be held by the file's type.
@@ -40,15 +41,14 @@ class RasterWriter:
             raise RasterError(
                 f"{self._path} holds {dtype} but was given {bands.dtype}: values would be lost"
             )
-        window = Window(col, row, bands.shape[2], bands.shape[1])
+        window = Window(0, row, bands.shape[2], bands.shape[1])
         with writing(self._path):
             self._dataset.write(bands.astype(dtype), window=window)
 
-    def write_valid(self, valid: BoolArray, row: int = 0, col: int = 0) -> None:
-        """Write the dataset mask: pixels that are not valid are no data to every reader."""
-        window = Window(col, row, valid.shape[1], valid.shape[0])
+    def write_valid(self, valid: BoolArray) -> None:
+        """Write the mask of all pixels: those that are not valid are no data to every reader."""
         with writing(self._path), rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True):
-            self._dataset.write_mask(valid, window=window)
+            self._dataset.write_mask(valid)
 
 
 @contextmanager
@@ -80,27 +80,13 @@ def open_writer(
         OutputError: writing failed; nothing is left under ``path``.
     """
     path = Path(path)
-    if max(grid.height, grid.width) >= 2**31:
-        raise OutputError(
-            f"cannot write {path}: {grid.height} x {grid.width} px (rows x columns) is more than a "
-            "GeoTIFF holds; write a part of it"
-        )
-    profile: dict[str, Any] = {
-        "driver": "GTiff",
-        "height": grid.height,
-        "width": grid.width,
-        "count": len(bands),
-        "dtype": dtype,
-        "nodata": nodata,
+    profile = profile_of(path, grid, len(bands), dtype, nodata) | {
         "compress": "deflate",
         "predictor": 3 if np.dtype(dtype).kind == "f" else 2,
         "tiled": True,
         "blockxsize": 512,
         "blockysize": 512,
-        "bigtiff": "if_safer",
     }
-    if grid.crs is not None:
-        profile |= {"crs": grid.crs, "transform": grid.transform}
     with atomic_path(path, overwrite=overwrite) as aside:
         aside.write_bytes(bytes(_ROOM))  # GDAL crashes where it cannot even write a header
         with (
@@ -108,16 +94,13 @@ def open_writer(
             writing(path),
             rasterio.open(aside, "w", **profile) as dataset,
         ):
-            dataset.descriptions = tuple(bands)
-            dataset.update_tags(**dict(tags or {}))
-            if colors:
-                dataset.write_colormap(1, dict(colors))
+            describe(dataset, bands, tags, colors)
             yield RasterWriter(dataset, path)
         _check_whole(aside, path)
 
 
 def _check_whole(aside: Path, path: Path) -> None:
-    """Read all blocks once more: GDAL closes a file on a full disk without a word."""
+    """Read all blocks once more: where those of a mask lie is not to be had from GDAL."""
     try:
         with opened(aside) as dataset, reading(aside):
             masked = MaskFlags.per_dataset in dataset.mask_flag_enums[0]
@@ -129,10 +112,7 @@ def _check_whole(aside: Path, path: Path) -> None:
                 if not all(dataset.get_tag_item(offset, "TIFF", bidx=b) for b in dataset.indexes):
                     raise RasterError(f"block {row}, {col} is missing")
     except RasterError as error:
-        raise OutputError(
-            f"cannot write {path}: what arrived on the disk is not whole; is there room on it? "
-            "Make some, or name another place"
-        ) from error
+        raise not_whole(path) from error
 
 
 def write_raster(

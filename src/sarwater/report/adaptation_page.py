@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from sarwater.evaluation.files import three_digits
 from sarwater.report.gallery import EXAMPLES, STEPS, Gallery
-from sarwater.report.section import BlobStore, Section, three
+from sarwater.report.section import BlobStore, Section
 
 SIGNALS = {
     "threshold": "threshold",
@@ -31,7 +32,7 @@ def adaptation_section(path: Path, result: Any, store: BlobStore) -> Section:
         data={
             "criterion": result["criterion"],
             "signals": [
-                (title, *(three(result[side].get(name)) for side in _SIDES))
+                (title, *(three_digits(result[side].get(name)) for side in _SIDES))
                 for name, title in SIGNALS.items()
             ],
             "scores": _scores(result.get("scores") or {}),
@@ -55,7 +56,7 @@ def _facts(result: Any) -> list[tuple[str, str]]:
     facts = [
         ("methods", ", ".join(result["methods"])),
         ("pixels whose class differs", f"{result['disagreement']:.1%}"),
-        ("overlap of the two maps' water", three(result["overlap"])),
+        ("overlap of the two maps' water", three_digits(result["overlap"])),
     ]
     if "recommended" in result:  # reports of earlier versions have none
         facts.append(("recommended model", result["recommended"].replace("_", " ")))
@@ -68,7 +69,7 @@ def _scores(scores: Any) -> list[list[str]]:
     """Return the rows of the models that were scored on labelled target chips."""
     names = ("threshold", "precision", "recall", "f1", "iou")
     return [
-        [side.replace("_", " "), *(three(scores[side].get(name)) for name in names)]
+        [side.replace("_", " "), *(three_digits(scores[side].get(name)) for name in names)]
         for side in (*_SIDES, "oracle")
         if side in scores
     ]

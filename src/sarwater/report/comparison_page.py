@@ -1,21 +1,18 @@
 """The page of a comparison: curves, paired differences, and the chips side by side."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from sarwater.errors import DataError
 from sarwater.evaluation.chips import Evaluation
-from sarwater.evaluation.files import read_evaluation
+from sarwater.evaluation.files import read_evaluation, three_digits
 from sarwater.evaluation.scores import METRICS
 from sarwater.palette import class_color
 from sarwater.report.chip_counts import packed_counts
 from sarwater.report.evaluation_page import gallery_entries, worst_chips
 from sarwater.report.gallery import STEPS
-from sarwater.report.section import BlobStore, Section, three
+from sarwater.report.section import BlobStore, Section
 
 POINTS = {"own": "own threshold", "half": "at .5", "best": "best here (optimistic)"}
 
@@ -57,7 +54,11 @@ def _summary(result: Any) -> str:
 def _row(name: str, run: Any) -> list[str]:
     own = run["points"]["own"]
     scores = [own[metric] for metric in METRICS] + [run["average_precision"]]
-    return [name, three(own["threshold"]), *(three(score["value"]) for score in scores)]
+    return [
+        name,
+        three_digits(own["threshold"]),
+        *(three_digits(score["value"]) for score in scores),
+    ]
 
 
 def _chips(
@@ -98,7 +99,7 @@ def _side_by_side(
     entries: Mapping[str, Mapping[str, dict[str, Any]]],
     store: BlobStore,
 ) -> dict[str, Any]:
-    first, *others = (_ordered(run, next(iter(runs.values()))) for run in runs.values())
+    first, *others = (run.in_order_of(next(iter(runs.values()))) for run in runs.values())
     shown = next(iter(entries.values()))
     for listed in entries.values():
         if any(one.get("step") != shown[name].get("step") for name, one in listed.items()):
@@ -128,10 +129,3 @@ def _side_by_side(
 def _maps(entries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the pictures of a chip's maps under each run, nothing for a chip without pictures."""
     return {"maps": [one["maps"] for one in entries]} if "maps" in entries[0] else {}
-
-
-def _ordered(run: Evaluation, first: Evaluation) -> Evaluation:
-    """Put the chips of a run in the order of the first one."""
-    places = {chip.id: place for place, chip in enumerate(run.chips)}
-    order = np.array([places[chip.id] for chip in first.chips])
-    return replace(run, chips=tuple(run.chips[place] for place in order), counts=run.counts[order])

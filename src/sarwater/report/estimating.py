@@ -11,7 +11,7 @@ import numpy as np
 from sarwater.datasets.manifest import Manifest
 from sarwater.errors import DataError
 from sarwater.evaluation.chips import ModelIdentity, Predicts
-from sarwater.memory import peak_memory
+from sarwater.machine import peak_memory
 from sarwater.report.evaluation_report import evaluate_to_folder
 
 _FEW, _MORE = 2, 6
@@ -29,8 +29,8 @@ class EvaluationEstimate:
     """Whatever the number of chips: intervals, charts."""
     seconds: float
     """In all, from here on."""
-    memory_gb: float
-    """Of this process, at its peak."""
+    memory_gb: float | None
+    """Of this process, at its peak; None where the system does not tell it (Windows)."""
     engine: str
 
 
@@ -76,12 +76,13 @@ def estimate_evaluation(
     more = min(max(_MORE, 2 * few), count)
     fewer, longer = seconds(few), seconds(more)
     each = max(longer - fewer, 0.0) / (more - few) if more > few else longer / max(count, 1)
+    peak = peak_memory()
     besides = max(longer - each * more, 0.0)
     return EvaluationEstimate(
         chips=count,
         seconds_per_chip=round(each, 4),
         seconds_besides=round(besides, 2),
         seconds=round(besides + each * count, 1),
-        memory_gb=round(peak_memory() / 1e9, 2),
+        memory_gb=None if peak is None else round(peak / 1e9, 2),
         engine=engine,
     )

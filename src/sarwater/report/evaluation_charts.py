@@ -9,15 +9,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sarwater.evaluation.counts import DoubleArray
+from sarwater.evaluation.summary import point_title
 from sarwater.report.saving import save_figure
 
 SCORE_COLORS = {"precision": "#E69F00", "recall": "#CC79A7", "f1": "#0072B2", "iou": "#009E73"}
 SCORE_NAMES = {"precision": "precision", "recall": "recall", "f1": "F1", "iou": "IoU"}
 POINT_STYLES = {
-    "chosen": ("model's threshold", "o", "#D55E00"),
-    "half": ("fixed", "s", "#000000"),
-    "best": ("best here (optimistic)", "^", "#777777"),
+    "chosen": ("o", "-", "#D55E00"),
+    "model": ("D", "-.", "#56B4E9"),
+    "half": ("s", ":", "#000000"),
+    "best": ("^", "--", "#777777"),
 }
+"""Marker, line and color of each operating point."""
 _INK = "#333333"
 
 
@@ -25,8 +28,9 @@ def write_charts(summary: Mapping[str, Any], folder: Path) -> list[str]:
     """Write all charts of a summary as PNG into a folder and return their names."""
     charts = {
         "thresholds.png": threshold_chart(summary),
-        "calibration.png": calibration_chart(summary),
     }
+    if summary["calibration"] is not None:
+        charts["calibration.png"] = calibration_chart(summary)
     if summary["average_precision"]["value"] is not None:
         charts["precision_recall.png"] = precision_recall_chart(summary)
         charts["domains.png"] = domains_chart(summary)
@@ -42,7 +46,7 @@ def precision_recall_chart(summary: Mapping[str, Any]) -> Figure:
     axes.plot(numbers(summary, "recall"), numbers(summary, "precision"), color="#0072B2", lw=2)
     for name, point in summary["operating_points"].items():
         pooled = point["pooled"]
-        label, marker, color = POINT_STYLES[name]
+        marker, _, color = POINT_STYLES[name]
         if pooled["precision"]["value"] is None or pooled["recall"]["value"] is None:
             continue
         axes.plot(
@@ -52,7 +56,7 @@ def precision_recall_chart(summary: Mapping[str, Any]) -> Figure:
             color=color,
             markersize=9 - 2 * (name == "half"),
             markeredgecolor="white",
-            label=f"{label}: {point['threshold']:g} (F1 {pooled['f1']['value']:.3f})",
+            label=f"{_named(name, point)} (F1 {pooled['f1']['value']:.3f})",
             linestyle="none",
             zorder=3,
         )
@@ -73,18 +77,18 @@ def threshold_chart(summary: Mapping[str, Any]) -> Figure:
     for name, color in SCORE_COLORS.items():
         axes.plot(thresholds, numbers(summary, name), color=color, lw=2, label=SCORE_NAMES[name])
     for name, point in summary["operating_points"].items():
-        label, _, color = POINT_STYLES[name]
-        style = {"chosen": "-", "half": ":", "best": "--"}[name]
+        _, style, color = POINT_STYLES[name]
         axes.axvline(
             point["threshold"],
             color=color,
             ls=style,
             lw=1.2,
             zorder=1,
-            label=f"{label}: {point['threshold']:g}",
+            label=_named(name, point),
         )
     unit_square(axes)
-    axes.set_xlabel("threshold on the probability of water")
+    what = "score" if summary["calibration"] is None else "probability of water"
+    axes.set_xlabel(f"threshold on the {what}")
     axes.set_ylabel("score, pooled pixels")
     title(axes, "Scores by threshold", _what(summary))
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=8, frameon=False)
@@ -144,9 +148,10 @@ def domains_chart(summary: Mapping[str, Any]) -> Figure:
         axes.barh(
             places, [v or 0 for v in values], height * 0.9, color=color, label=SCORE_NAMES[name]
         )
-        for place, value, bound in zip(places, values, bounds, strict=True):
+        for place, group, value, bound in zip(places, groups.values(), values, bounds, strict=True):
             if value is None:
-                axes.text(0.01, place, "undefined", fontsize=6.5, va="center", color=_INK)
+                text = _undefined(name, group)
+                axes.text(0.01, place, text, fontsize=6.5, va="center", color=_INK)
             elif bound is not None:
                 axes.plot(bound, [place, place], color=_INK, lw=1.1, solid_capstyle="butt")
     axes.set_yticks(range(len(groups)), [_domain(name, g) for name, g in groups.items()])
@@ -209,11 +214,25 @@ def numbers(summary: Mapping[str, Any], name: str) -> DoubleArray:
     return np.array(summary["curve"][name], np.float64)
 
 
+def _named(name: str, point: Mapping[str, Any]) -> str:
+    """Return what a legend calls an operating point."""
+    if name == "half":
+        return f"fixed: {point['threshold']:g}"
+    return f"{point_title(name, point)}: {point['threshold']:g}"
+
+
 def _what(summary: Mapping[str, Any]) -> str:
     data = summary["data"]
     split = f", split {data['split']}" if data["split"] else ""
     chips = data["chips"]
     return f"{summary['model']['name']} on {data['manifest']}{split}, {chips} chips"
+
+
+def _undefined(name: str, group: Mapping[str, Any]) -> str:
+    """Return what stands in place of a bar: false alarms in place of the F1 of a dry domain."""
+    if name == "f1" and group["tp"] + group["fn"] == 0:
+        return f"no water: {group['fp']:,} px of false alarms"
+    return "undefined"
 
 
 def _domain(name: str, group: Mapping[str, Any]) -> str:

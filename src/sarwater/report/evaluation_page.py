@@ -1,24 +1,22 @@
 """The page of an evaluation: scores at any threshold, calibration, domains, and every chip."""
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from sarwater.errors import DataError
-from sarwater.evaluation.bands import BANDS, INDICES, Bands, read_bands
+from sarwater.evaluation.bands import INDICES, Bands, read_bands
 from sarwater.evaluation.chips import Evaluation
-from sarwater.evaluation.counts import threshold_index
-from sarwater.evaluation.files import read_evaluation
+from sarwater.evaluation.counts import threshold_at, threshold_index
+from sarwater.evaluation.files import read_evaluation, three_digits
 from sarwater.evaluation.scores import METRICS, plain
-from sarwater.evaluation.summary import chip_scores, counts_at
+from sarwater.evaluation.summary import chip_scores, counts_at, point_title
 from sarwater.palette import class_color
 from sarwater.report.chip_counts import packed_counts
 from sarwater.report.gallery import GALLERY, STEPS, Gallery
-from sarwater.report.section import BlobStore, Section, three
+from sarwater.report.section import BlobStore, Section
 
-TITLES = {"chosen": "model's threshold", "half": "at .5", "best": "best here (optimistic)"}
 _SCORES = {"precision": "precision", "recall": "recall", "f1": "F1", "iou": "IoU"}
 
 
@@ -27,8 +25,8 @@ def evaluation_section(path: Path, result: Any, store: BlobStore) -> Section:
     facts = []
     for name, point in result["operating_points"].items():
         pooled = point["pooled"]
-        scores = [f"{label} {three(pooled[key]['value'])}" for key, label in _SCORES.items()]
-        facts.append((f"{TITLES[name]} ({point['threshold']:.3f})", ", ".join(scores)))
+        scores = [f"{label} {three_digits(pooled[key]['value'])}" for key, label in _SCORES.items()]
+        facts.append((f"{point_title(name, point)} ({point['threshold']:.3f})", ", ".join(scores)))
     evaluation = read_evaluation(path.parent)
     chosen = worst_chips(evaluation, store.most_chips)
     pictures = gallery_entries(path.parent, evaluation, chosen, store)
@@ -40,11 +38,15 @@ def evaluation_section(path: Path, result: Any, store: BlobStore) -> Section:
         remarks=_remarks(result, len(chosen), has_gallery=bool(pictures)),
         data={
             "points": [
-                {"key": name, "title": TITLES[name], "threshold": point["threshold"]}
+                {
+                    "key": name,
+                    "title": point_title(name, point),
+                    "threshold": point["threshold"],
+                }
                 for name, point in result["operating_points"].items()
             ],
             "operating_rows": [
-                _operating_row(TITLES[name], point)
+                _operating_row(point_title(name, point), point)
                 for name, point in result["operating_points"].items()
             ],
             "criterion": result["operating_points"]["chosen"]["criterion"],
@@ -155,7 +157,7 @@ def _operating_row(title: str, point: Any) -> list[tuple[str, str]]:
     alarms = point["false_alarms"]
     return [
         (title, ""),
-        (three(point["threshold"]), ""),
+        (three_digits(point["threshold"]), ""),
         *(_bounded(point["pooled"][name]) for name in METRICS),
         _bounded(point["per_chip"]["f1"]),
         (f"{alarms['pixels']:,} px", f"{alarms['chips_without_water']:,} chips"),
@@ -164,15 +166,17 @@ def _operating_row(title: str, point: Any) -> list[tuple[str, str]]:
 
 def _bounded(score: Any) -> tuple[str, str]:
     bounds = score["interval"]
-    return three(score["value"]), f"{bounds[0]:.3f} – {bounds[1]:.3f}" if bounds else ""
+    return three_digits(score["value"]), f"{bounds[0]:.3f} – {bounds[1]:.3f}" if bounds else ""
 
 
 def _class_rows(result: Any) -> list[list[str]]:
-    """Return each class with its scores at the model's threshold; empty for land and water."""
+    """Return each class with its scores at the threshold in use; empty for land and water."""
     scores = result["classes"]["scores"]
     if len(scores) == 2:
         return []
-    return [[name, *(three(one[metric]) for metric in METRICS)] for name, one in scores.items()]
+    return [
+        [name, *(three_digits(one[metric]) for metric in METRICS)] for name, one in scores.items()
+    ]
 
 
 def _remarks(result: Any, shown: int, *, has_gallery: bool) -> list[str]:
@@ -209,14 +213,11 @@ def _domains(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 def _bands(folder: Path) -> dict[str, Any] | None:
     """Return the intervals along the threshold, for all chips and for each domain in turn."""
-    try:
-        found = read_bands(folder)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"{folder / BANDS} is damaged ({error}); evaluate anew") from error
+    found = read_bands(folder)
     if found is None or not np.isfinite(found.bounds).any():
         return None
     return {
-        "thresholds": [(index + 1) / 1000 for index in INDICES.tolist()],
+        "thresholds": [threshold_at(index) for index in INDICES.tolist()],
         "groups": [
             {name: _pairs(found, group, place) for place, name in enumerate(METRICS)}
             for group in range(len(found.groups))

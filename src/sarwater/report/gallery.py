@@ -17,6 +17,7 @@ import json
 import math
 import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from PIL import Image
 from sarwater.adaptation.comparison import Example
 from sarwater.errors import DataError
 from sarwater.evaluation.scores import plain
-from sarwater.files import atomic_path
+from sarwater.files import atomic_path, read_errors
 from sarwater.inspection.histograms import scale_of, to_scale
 from sarwater.report.images import stretch
 from sarwater.types import IGNORE, BoolArray, ByteArray, Chip, FloatArray
@@ -131,16 +132,15 @@ class Gallery:
         Raises:
             DataError: it is damaged, or was written by a newer version.
         """
-        try:
-            self._zip = zipfile.ZipFile(path)
+        self._path = path
+        with self._errors(), ExitStack() as stack:
+            self._zip = stack.enter_context(zipfile.ZipFile(path))
             index = json.loads(self._zip.read("index.json"))
-        except (OSError, zipfile.BadZipFile, KeyError, ValueError) as error:
-            raise DataError(f"{path} is damaged ({error}); make it anew") from error
-        if index.get("format") != 1:
-            raise DataError(f"{path} was written by a newer sarwater; update this one")
-        self.size: int = index["size"]
-        self.chips: list[dict[str, Any]] = index["chips"]
-        """What is known of each chip, in the order of the pictures."""
+            if index.get("format") != 1:
+                raise DataError(f"{path} was written by a newer sarwater; update this one")
+            self.chips: list[dict[str, Any]] = index["chips"]
+            """What is known of each chip, in the order of the pictures."""
+            stack.pop_all()  # `__exit__` closes the file
 
     def __enter__(self) -> "Gallery":
         return self
@@ -149,9 +149,17 @@ class Gallery:
         self._zip.close()
 
     def pictures(self, number: int) -> tuple[bytes, bytes]:
-        """Return image and maps of a chip as WebP."""
+        """Return image and maps of a chip as WebP.
+
+        Raises:
+            DataError: the file is damaged there.
+        """
         stem = f"{number:06d}"
-        return self._zip.read(f"{stem}_image.webp"), self._zip.read(f"{stem}_maps.webp")
+        with self._errors():
+            return self._zip.read(f"{stem}_image.webp"), self._zip.read(f"{stem}_maps.webp")
+
+    def _errors(self) -> AbstractContextManager[None]:
+        return read_errors(self._path, "make it anew")
 
 
 def write_examples(examples: Sequence[Example], path: Path) -> None:

@@ -4,11 +4,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sarwater.evaluation.files import three_digits
 from sarwater.palette import class_color
 from sarwater.raster import short_crs
 from sarwater.report.gallery import STEPS, Gallery
 from sarwater.report.map_polygons import read_polygons
-from sarwater.report.section import BlobStore, Section, three
+from sarwater.report.section import BlobStore, Section
+
+_NO_PICTURES = (
+    "The map has no pictures for a report: map the scene with `sarwater map`, or from Python with "
+    "draw=draw_map."
+)
 
 
 def map_section(path: Path, result: Any, store: BlobStore) -> Section:
@@ -25,7 +31,7 @@ def map_section(path: Path, result: Any, store: BlobStore) -> Section:
         facts=_facts(result),
         remarks=[
             *result.get("notes", []),
-            *([] if picture else ["The map has no pictures for a report; map the scene anew."]),
+            *([] if picture else [_NO_PICTURES]),
         ],
         data={
             "details": [(key.replace("_", " "), _fact(value)) for key, value in _flat(result)],
@@ -75,7 +81,7 @@ def _facts(result: Any) -> list[tuple[str, str]]:
     if result.get("water_share") is not None:
         facts.append(("share of the valid area", f"{result['water_share']:.1%}"))
     if result.get("threshold") is not None:
-        facts.append(("threshold", three(result["threshold"])))
+        facts.append(("threshold", three_digits(result["threshold"])))
     if result.get("seconds") is not None:
         facts.append(("time", f"{result['seconds']:.1f} s"))
     return facts

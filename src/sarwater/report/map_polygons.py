@@ -1,6 +1,5 @@
 """Polygons of a map in the pixels of its picture."""
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import shapely
 
 from sarwater.errors import DataError
 from sarwater.mapping.options import FORMATS
+from sarwater.quiet import quiet
 from sarwater.raster import read_header
 
 LARGEST = 2000
@@ -90,8 +90,7 @@ def _read(path: Path) -> Any:
     from pyogrio.errors import DataLayerError, DataSourceError
 
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*crs.*")
+        with quiet(".*crs.*"):
             if path.suffix == ".parquet":
                 return geopandas.read_parquet(path)
             return geopandas.read_file(path, engine="pyogrio")

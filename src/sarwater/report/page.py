@@ -13,7 +13,8 @@ from markupsafe import Markup
 
 from sarwater import __version__
 from sarwater.errors import DataError
-from sarwater.files import write_text
+from sarwater.evaluation.files import three_digits
+from sarwater.files import read_errors, write_text
 from sarwater.report.adaptation_page import adaptation_section
 from sarwater.report.comparison_page import comparison_section
 from sarwater.report.data_page import data_section
@@ -143,7 +144,7 @@ def _render(sections: Sequence[Section], store: BlobStore) -> str:
     )
     environment.globals["asset"] = lambda name: Markup(_source(environment, name))
     environment.globals["json"] = json_for_script
-    environment.filters["three"] = lambda value: "-" if value is None else f"{value:.3f}"
+    environment.filters["three"] = three_digits
     return environment.get_template("page.html").render(
         sections=sections,
         store=store,
@@ -190,17 +191,11 @@ def _sections(folder: Path, store: BlobStore) -> list[Section]:
 
 
 def _read(path: Path, reader: Reader, store: BlobStore) -> Section:
-    try:
+    with read_errors(path, "make it anew"):
         content = json.loads(
             path.read_text(encoding="utf-8"), parse_constant=_finite, parse_float=_finite
         )
         return reader(path, content, store)
-    except (OSError, *_DAMAGES) as error:
-        if isinstance(error, DataError):  # it says itself what is wrong with which file
-            raise
-        raise DataError(
-            f"{path} cannot be read as a result ({_words(error)}); make it anew"
-        ) from error
 
 
 def _finite(text: str) -> float:

@@ -1,12 +1,13 @@
 """Writing figures: what users named is text, not formulas, in whatever script."""
 
-import warnings
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from sarwater.quiet import quiet
 
 
 def save_figure(figure: Figure, path: Path, **options: Any) -> None:
@@ -27,6 +28,5 @@ def save_figure(figure: Figure, path: Path, **options: Any) -> None:
     for text in figure.findobj(Text):
         if isinstance(text, Text):
             text.set_parse_math(False)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+    with quiet("Glyph .* missing", UserWarning):
         figure.savefig(path, metadata={"Software": None}, **options)

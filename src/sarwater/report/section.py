@@ -64,8 +64,3 @@ class BlobStore:
     def lengths(self) -> list[int]:
         """Characters of each blob in ``text``."""
         return [len(text) for text in self._texts]
-
-
-def three(value: float | None) -> str:
-    """Set a score with three digits, ``-`` where it is undefined."""
-    return "-" if value is None else f"{value:.3f}"

@@ -5,7 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from sarwater.report.section import BlobStore, Section, three
+from sarwater.evaluation.files import three_digits
+from sarwater.report.section import BlobStore, Section
 
 
 def training_section(path: Path, result: Any, _: BlobStore) -> Section:
@@ -20,10 +21,10 @@ def training_section(path: Path, result: Any, _: BlobStore) -> Section:
         summary=_summary(result),
         facts=[
             ("best epoch", f"{result['best_epoch']} of {result['epochs']}"),
-            ("validation F1", three(found["f1"])),
-            ("validation IoU", three(found["iou"])),
-            ("threshold", three(found["threshold"])),
-            ("F1 at .5", three(found["f1_at_half"])),
+            ("validation F1", three_digits(found["f1"])),
+            ("validation IoU", three_digits(found["iou"])),
+            ("threshold", three_digits(found["threshold"])),
+            ("F1 at .5", three_digits(found["f1_at_half"])),
             ("time", f"{result['seconds']:.0f} s on {result['device']}"),
         ],
         data={

@@ -18,6 +18,7 @@ from sarwater.config import (
 from sarwater.datasets.manifest import Manifest
 from sarwater.errors import ConfigError, ModelError
 from sarwater.files import mark_as_own, refuse_existing, refuse_inputs, write_json
+from sarwater.losses.terms import check_values_per_class
 from sarwater.models.bundle import Bundle, load_bundle
 from sarwater.progress import track
 from sarwater.ranks import is_first_process
@@ -143,7 +144,8 @@ def checked_settings(
     """Return the settings, those of a given model's network where there is one.
 
     Raises:
-        ConfigError: no method, or one that the settings cannot serve.
+        ConfigError: no method, or one that the settings cannot serve, or a loss that does not have
+            a value for each class.
         DataError: from the tables alone, the target cannot be adapted to.
         ModelError: the model cannot be read.
     """
@@ -155,6 +157,7 @@ def checked_settings(
             "and adabn (--adaptation.methods '[self_training, adabn]')"
         )
     require_teacher(settings)
+    check_values_per_class(settings.loss.terms, source.classes)
     check_target(settings, source, target)
     return settings
 
@@ -220,7 +223,7 @@ def _compare(run: Run, adapter: Adapter, folder: AdaptFolder) -> dict[str, Any]:
     before, after = load_bundle(folder.source_only.bundle), load_bundle(folder.adapted.bundle)
     sides = [_side(run, adapter.merely_converted(before)), _side(run, after)]
     units = adapter.data.plain.units
-    both = SideBySide(sides[0], sides[1], len(after.info.bands), units)
+    both = SideBySide(sides[0], sides[1], after.info.bands, units)
     for index in track(adapter.data.sample, "comparing", len(adapter.data.sample)):
         both.add(adapter.data.chips[index], adapter.data.group_at(index))
     hashes = {"source_only": before.hash, "adapted": after.hash}

@@ -8,11 +8,11 @@ from sarwater.datasets.manifest import Manifest
 from sarwater.evaluation.comparison import compare
 from sarwater.evaluation.comparison_files import write_comparison
 from sarwater.evaluation.files import read_evaluation
-from sarwater.evaluation.models import identity_of
+from sarwater.evaluation.models import identity_of, predictor_for
 from sarwater.evaluation.scores import METRICS
 from sarwater.files import atomic_folder, write_json
 from sarwater.models.bundle import load_bundle
-from sarwater.prediction import PredictionOptions, Predictor
+from sarwater.prediction import PredictionOptions
 from sarwater.report.comparison_charts import write_comparison_charts
 from sarwater.report.evaluation_report import evaluate_to_folder
 from sarwater.training.adapting import AdaptFolder
@@ -53,7 +53,8 @@ def score_sides(
     for name, path in models.items():
         bundle = load_bundle(path)
         info = bundle.info
-        predictor = Predictor(bundle, PredictionOptions(accept_units=info.units != units))
+        as_is = PredictionOptions(accept_units=info.units != units)
+        predictor = predictor_for(bundle, test, as_is)
         identity = identity_of(bundle, name)
         where = out / f"evaluation_{name}"
         summary = evaluate_to_folder(
@@ -62,7 +63,7 @@ def score_sides(
             identity,
             where,
             split=split or None,
-            normalizer=info.normalization,
+            normalizer=predictor.info.normalization,
             overwrite=True,
         )
         point = summary["operating_points"]["chosen"]

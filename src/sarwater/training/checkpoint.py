@@ -97,7 +97,12 @@ class Progress:
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> "Progress":
         """Return what `state_dict` was made of."""
-        return cls(**{**state, "counts": ThresholdCounts(*(t.numpy() for t in state["counts"]))})
+        return cls(
+            **{
+                **state,
+                "counts": ThresholdCounts.from_arrays(*(t.numpy() for t in state["counts"])),
+            }
+        )
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from sarwater.config import TrainSettings
 from sarwater.datasets.manifest import ChipRecord, Manifest
 from sarwater.errors import DataError
+from sarwater.losses.terms import check_values_per_class
 from sarwater.normalize import BandStatistics, Normalizer, RunningStatistics
 from sarwater.progress import track
 from sarwater.raster import pixel_area
@@ -51,24 +52,16 @@ def prepare(settings: TrainSettings, manifest: Manifest) -> TrainingData:
     """Read every chip of the two splits once, with a progress bar, and check them.
 
     Raises:
+        ConfigError: a loss does not have a value for each class.
         ManifestError: a split or a domain that is not there.
         DataError: chips that differ in bands or units, chips without labels, or a split without
             water (or without background).
         RasterError: a file cannot be read.
     """
+    check_values_per_class(settings.loss.terms, manifest.classes)
     data = settings.data
-    splits = {
-        name: manifest.select(split=name, domains=data.domains, labelled=True)
-        for name in (data.train_split, data.val_split)
-    }
-    for name, part in splits.items():
-        if not part.records:
-            raise DataError(
-                f"{manifest.path}: no labelled chip in split '{name}'"
-                + (f" of domains {', '.join(data.domains)}" if data.domains else "")
-                + "; assign some with `sarwater split`"
-            )
-    train_part, val_part = splits[data.train_split], splits[data.val_split]
+    train_part = labelled_chips(settings, manifest, data.train_split)
+    val_part = labelled_chips(settings, manifest, data.val_split)
     records = (*train_part.records, *val_part.records)
     bands, units = _common(records)
     train = ChipCache(train_part.records, data.cache_gb)
@@ -96,6 +89,24 @@ def prepare(settings: TrainSettings, manifest: Manifest) -> TrainingData:
             "val_chips": len(val_part),
         },
     )
+
+
+def labelled_chips(settings: TrainSettings, manifest: Manifest, split: str) -> Manifest:
+    """Return the labelled chips of a split, of the domains that the settings name.
+
+    Raises:
+        ManifestError: a split or a domain that is not there.
+        DataError: no such chip.
+    """
+    domains = settings.data.domains
+    part = manifest.select(split=split, domains=domains, labelled=True)
+    if not part.records:
+        raise DataError(
+            f"{manifest.path}: no labelled chip in split '{split}'"
+            + (f" of domains {', '.join(domains)}" if domains else "")
+            + "; assign some with `sarwater split`"
+        )
+    return part
 
 
 def rows_hash(records: Sequence[ChipRecord]) -> str:

@@ -11,8 +11,9 @@ import torch
 
 from sarwater.config import AdaptationSettings, TrainSettings
 from sarwater.datasets.manifest import Manifest
+from sarwater.engines.torch_engine import torch_threads
 from sarwater.files import refuse_existing
-from sarwater.memory import peak_memory
+from sarwater.machine import peak_memory
 from sarwater.models.bundle import load_bundle
 from sarwater.training.adapting import adapted_settings, checked_settings
 from sarwater.training.folder import RunFolder
@@ -44,8 +45,8 @@ class RunEstimate:
     """Of an epoch, with what is looked at in the target."""
     seconds: float
     """In all, from here on."""
-    memory_gb: float
-    """Of the first process, at its peak."""
+    memory_gb: float | None
+    """Of the first process, at its peak; None where the system does not tell it (Windows)."""
     accelerator_gb: float | None
     """Of its GPU, at its peak; None on a CPU."""
     disk_gb: float
@@ -113,15 +114,21 @@ def estimate_adapting(
 
 def as_json(estimates: Sequence[RunEstimate]) -> dict[str, Any]:
     """Return estimates and their sums as plain data."""
+    peaks = [one.memory_gb for one in estimates if one.memory_gb is not None]
     return {
         "runs": [asdict(one) for one in estimates],
         "seconds": round(sum(one.seconds for one in estimates), 1),
-        "memory_gb": max(one.memory_gb for one in estimates),
+        "memory_gb": max(peaks) if peaks else None,
         "disk_gb": round(sum(one.disk_gb for one in estimates), 3),
     }
 
 
 def _estimate(name: str, run: Run) -> RunEstimate:
+    with torch_threads(run.settings.run.threads):
+        return _measured(name, run)
+
+
+def _measured(name: str, run: Run) -> RunEstimate:
     adapter, epochs = run.adapter, run.settings.optimization.epochs
     network = run.bare.network
     begin = look = 0.0
@@ -133,6 +140,7 @@ def _estimate(name: str, run: Run) -> RunEstimate:
     validation = _seconds_per_chip(run) * len(run.data.val.records) / run.fabric.world_size + look
     device = run.fabric.device
     is_cuda = device.type == "cuda"
+    peak = peak_memory()
     return RunEstimate(
         name=name,
         epochs=epochs,
@@ -143,7 +151,7 @@ def _estimate(name: str, run: Run) -> RunEstimate:
         seconds_per_step=round(step, 4),
         seconds_per_validation=round(validation, 3),
         seconds=round(begin + epochs * (run.steps * step + validation), 1),
-        memory_gb=round(peak_memory() / 1e9 + _bytes(network.state_dict()) / 1e9, 2),
+        memory_gb=None if peak is None else round((peak + _bytes(network.state_dict())) / 1e9, 2),
         accelerator_gb=round(torch.cuda.max_memory_allocated(device) / 1e9, 2) if is_cuda else None,
         disk_gb=round(_disk(run) / 1e9, 3),
         device=str(device),

@@ -71,10 +71,11 @@ class RunFolder:
         write_json(self.summary, dict(summary), overwrite=True)
 
     def _plot(self, history: Sequence[Mapping[str, float]]) -> None:
+        from sarwater.report.saving import save_figure
         from sarwater.report.training_charts import plot_curves
 
         with atomic_path(self.path / "curves.png", overwrite=True) as aside:
-            plot_curves(history).savefig(aside)
+            save_figure(plot_curves(history), aside)
 
     def read_curves(self) -> list[dict[str, float]]:
         """Read the curves, a row an epoch; an empty cell is nan.

@@ -123,7 +123,7 @@ def _water(
 ) -> list[BoolArray]:
     """Return the water of the target's sample at the label-free threshold."""
     predictor = ChipPredictor(network, target.predicted_as(source))
-    seen = Observation(len(source.bands), target.plain.units)
+    seen = Observation(source.bands, target.plain.units)
     maps = []
     for index in track(target.sample, "matching the target", len(target.sample)):
         chip = target.chips[index]

@@ -16,7 +16,7 @@ def observe(
     network: nn.Module, source: TrainingData, target: TargetData, fabric: Fabric
 ) -> Observation:
     """Predict the sample of the target; what comes out is the same in every process."""
-    observation = Observation(len(source.bands), target.plain.units)
+    observation = Observation(source.bands, target.plain.units)
     predictor = ChipPredictor(network, target.predicted_as(source))
     own = target.sample[fabric.global_rank :: fabric.world_size]
     for index in track(own, "observing the target", len(own)):

@@ -14,6 +14,7 @@ from sarwater.config import RunSettings, TrainSettings
 from sarwater.errors import ConfigError, DataError, nearest
 from sarwater.evaluation.counts import ThresholdCounts
 from sarwater.losses.distributed import all_reduce_sum
+from sarwater.models.modes import evaluating
 
 
 def launched_fabric(chosen: RunSettings) -> Fabric:
@@ -99,13 +100,10 @@ def freeze_unused(network: nn.Module, bands: int) -> None:
 
     Encoders may come with layers of the classifier that they were, which are never called.
     """
-    modes = [(module, module.training) for module in network.modules()]
     parameters = [one for one in network.parameters() if one.requires_grad]
-    with torch.enable_grad():
-        total = network.eval()(torch.zeros(1, bands, 64, 64)).sum()
+    with torch.enable_grad(), evaluating(network):
+        total = network(torch.zeros(1, bands, 64, 64)).sum()
         found = torch.autograd.grad(total, parameters, allow_unused=True)
-    for module, was_training in modes:
-        module.training = was_training
     for parameter, gradient in zip(parameters, found, strict=True):
         parameter.requires_grad_(gradient is not None)
 

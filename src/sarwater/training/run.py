@@ -45,7 +45,7 @@ from sarwater.training.processes import (
 )
 from sarwater.training.schedules import Schedule, build_optimizer
 from sarwater.training.stop_signals import stop_signals
-from sarwater.training.validation import ChipCounter, Validation, summarize, warn_of_criterion
+from sarwater.training.validation import ChipCounter, Validation, summarize, warn_of_choice
 
 
 class Run:
@@ -76,8 +76,6 @@ class Run:
         self.folder = folder
         chosen = settings.run
         self.fabric = launched_fabric(chosen)
-        if chosen.threads is not None:
-            torch.set_num_threads(chosen.threads)
         self._loggers = Loggers(settings, folder.path)
         self.data = prepare(settings, manifest).with_statistics(statistics)
         self.steps = steps_per_epoch(
@@ -341,7 +339,8 @@ class Run:
             best["target"] = adapter.look(network, known, self.progress)
             bundle = with_threshold(bundle, best["target"])
         if self.fabric.is_global_zero:
-            warn_of_criterion(best["validation"]["criterion"])
+            found = best["validation"]
+            warn_of_choice(found["threshold"], found["criterion"])
             digest = save_bundle(self.folder.bundle, bundle, overwrite=True)
             self.folder.summarize(
                 summary_of(self.progress, self.data, self.fabric, digest, adapter)

@@ -6,6 +6,7 @@ import torch
 
 from sarwater.config import TrainSettings
 from sarwater.datasets.manifest import Manifest
+from sarwater.engines.torch_engine import torch_threads
 from sarwater.errors import ModelError
 from sarwater.files import refuse_existing
 from sarwater.models.bundle import ModelInfo, load_bundle
@@ -57,9 +58,10 @@ def finished_run(
     if is_first_process():
         refuse_existing(out, overwrite=overwrite, folder=True)
     statistics = _statistics_of(settings.model.init) if target else None
-    run = Run(settings, manifest, RunFolder(out), target, statistics=statistics, go_on=go_on)
-    run.start(overwrite=overwrite)
-    run.fit()
+    with torch_threads(settings.run.threads):
+        run = Run(settings, manifest, RunFolder(out), target, statistics=statistics, go_on=go_on)
+        run.start(overwrite=overwrite)
+        run.fit()
     return run
 
 
@@ -93,26 +95,32 @@ def resumed_run(
     settings = folder.read_settings()
     # The checkpoint holds all weights: those that the run began with may be gone by now.
     model = settings.model.model_copy(update={"init": None, "encoder_weights": None})
-    run = Run(
-        settings.model_copy(update={"model": model}),
-        manifest,
-        folder,
-        target,
-        statistics=_statistics_of(init or settings.model.init) if target else None,
-        go_on=go_on,
-    )
-    state = load_checkpoint(folder.checkpoint)
+    with torch_threads(settings.run.threads):
+        run = Run(
+            settings.model_copy(update={"model": model}),
+            manifest,
+            folder,
+            target,
+            statistics=_statistics_of(init or settings.model.init) if target else None,
+            go_on=go_on,
+        )
+        _restore(run)
+        run.fit()
+    return run
+
+
+def _restore(run: Run) -> None:
+    """Take up the last checkpoint."""
+    state = load_checkpoint(run.folder.checkpoint)
     try:
         run.restore(state)
     except (torch.OutOfMemoryError, torch.AcceleratorError):  # of the device
         raise
     except (LookupError, TypeError, AttributeError, RuntimeError) as error:
         raise ModelError(
-            f"the checkpoint {folder.checkpoint} does not fit the run ({str(error)[:300]}); it is "
-            "damaged or of another version of sarwater: start the run anew"
+            f"the checkpoint {run.folder.checkpoint} does not fit the run ({str(error)[:300]}); it "
+            "is damaged or of another version of sarwater: start the run anew"
         ) from error
-    run.fit()
-    return run
 
 
 def with_network(settings: TrainSettings, info: ModelInfo) -> TrainSettings:

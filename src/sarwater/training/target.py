@@ -17,7 +17,7 @@ from sarwater.normalization_kinds import Normalization
 from sarwater.normalize import BandStatistics, Normalizer, RunningStatistics
 from sarwater.progress import track
 from sarwater.raster import Scene, read_header
-from sarwater.training.data import TrainingData, rows_hash
+from sarwater.training.data import TrainingData, labelled_chips, rows_hash
 from sarwater.training.patches import ChipCache
 from sarwater.training.sampling import Places, Sampler, places_of
 from sarwater.types import Chip, Units
@@ -190,10 +190,11 @@ def check_target(settings: TrainSettings, source: Manifest, target: Manifest) ->
 
     Raises:
         ManifestError: a split or a domain that is not there.
-        DataError: no chip, a band that is missing, or units that do not fit.
+        DataError: no chip of the target or none to train on, a band that is missing, or units
+            that do not fit.
     """
-    data, part = settings.data, chosen_target(settings, target)
-    first = source.select(split=data.train_split, domains=data.domains).records[0]
+    part = chosen_target(settings, target)
+    first = labelled_chips(settings, source, settings.data.train_split).records[0]
     target_units(part.records, first.units, settings.normalization.kind)
     for record in part.records:
         _check_bands(record, first.bands)

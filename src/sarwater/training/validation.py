@@ -11,8 +11,8 @@ from torch import nn
 
 from sarwater.engines.torch_engine import TorchEngine
 from sarwater.errors import DataError, SarwaterWarning
-from sarwater.evaluation.counts import ThresholdCounts, count
-from sarwater.evaluation.scores import average_precision, choose_threshold, curve
+from sarwater.evaluation.counts import ThresholdCounts, count, threshold_index
+from sarwater.evaluation.scores import average_precision, choose_threshold, curve, warn_of_end
 from sarwater.normalize import BandStatistics
 from sarwater.prediction import predict_image, water_probability
 from sarwater.training.data import TrainingData
@@ -94,8 +94,14 @@ class ChipCounter:
 _UNMET = "no threshold satisfies "
 
 
-def warn_of_criterion(text: str) -> None:
-    """Warn where the threshold of a finished run was not chosen as asked; text: its criterion."""
+def warn_of_choice(threshold: float, text: str) -> None:
+    """Warn where the threshold of a finished run was not chosen as asked, or is at an end.
+
+    Args:
+        threshold: of its best checkpoint.
+        text: the criterion.
+    """
+    warn_of_end(threshold, "the threshold chosen on the validation split")
     if text.startswith(_UNMET):
         warnings.warn(
             f"{text}: ask for less, train longer, or choose another model", SarwaterWarning, 2
@@ -114,7 +120,7 @@ def summarize(counts: ThresholdCounts, criterion: str) -> Validation:
         threshold, text = choose_threshold(counts, "f1")
         text = f"{_UNMET}{criterion}, so {text}"
     scores = curve(counts)
-    index, half = round(threshold * 1000) - 1, 499
+    index, half = threshold_index(threshold), threshold_index(0.5)
     return Validation(
         threshold=threshold,
         criterion=f"{text} on the validation split",
@@ -124,7 +130,7 @@ def summarize(counts: ThresholdCounts, criterion: str) -> Validation:
         recall=_number(scores.recall[index]),
         f1_at_half=_number(scores.f1[half]),
         best_f1=_number(np.nanmax(scores.f1)),
-        average_precision=_number(average_precision(counts.positives, counts.negatives)),
+        average_precision=_number(average_precision(counts.positive_ranks, counts.negative_ranks)),
     )
 
 

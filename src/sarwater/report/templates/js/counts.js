@@ -22,14 +22,15 @@ sarwater.readNumbers = (bytes, count) => {
   return numbers;
 };
 
-/** Scores of counts as the program takes them; null where nothing is divided by nothing. */
+/** Scores of counts as the program takes them; null where they are undefined. */
 sarwater.scores = (tp, fp, fn) => {
   const ratio = (above, below) => (below > 0 ? above / below : null);
+  const water = tp + fn;
   return {
     precision: ratio(tp, tp + fp),
-    recall: ratio(tp, tp + fn),
-    f1: ratio(2 * tp, 2 * tp + fp + fn),
-    iou: ratio(tp, tp + fp + fn),
+    recall: ratio(tp, water),
+    f1: ratio(2 * tp, water && tp + fp + water),
+    iou: ratio(tp, water && fp + water),
   };
 };
 

@@ -7,10 +7,10 @@ sarwater.METRIC_NAMES = { precision: "precision", recall: "recall", f1: "F1", io
 sarwater.pages.evaluation = (root, data) => {
   const part = (name) => root.querySelector(`[data-part="${name}"]`);
   const counts = new sarwater.Counts(sarwater.bytes(data.counts), data.chips.length);
-  const short = { chosen: "model's", half: "fixed", best: "best here" };
+  const short = (one) => ({ half: "fixed", best: "best here" })[one.key] ?? one.title.replace(" threshold", "");
   const threshold = sarwater.threshold(
     part("threshold"),
-    data.points.map((one) => ({ ...one, title: `${short[one.key]} ${one.threshold.toFixed(3)}` })),
+    data.points.map((one) => ({ ...one, title: `${short(one)} ${one.threshold.toFixed(3)}` })),
   );
   const view = { root, part, data, counts, threshold, curve: counts.curve() };
   view.chips = sarwater.evaluationChips(view);

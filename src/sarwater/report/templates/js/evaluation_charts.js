@@ -13,13 +13,16 @@ sarwater.evaluationCharts = (view) => {
     sarwater.precisionRecallChart(view),
   );
   sarwater.charts.add(part("scores"), "Scores over the threshold", () => sarwater.scoresChart(view));
-  sarwater.charts.add(part("calibration"), "Observed share of water over predicted probability", () =>
-    sarwater.calibrationChart(data.calibration),
-  );
-  sarwater.charts.addTable(part("calibration"));
-  const { expected_error: error, brier } = data.calibration;
-  part("calibrationnote").textContent =
-    `expected calibration error ${sarwater.digits(error, 4)}, Brier ${sarwater.digits(brier, 4)}; the marker's size is the share of pixels`;
+  // A threshold on backscatter gives no probabilities.
+  if (data.calibration) {
+    sarwater.charts.add(part("calibration"), "Observed share of water over predicted probability", () =>
+      sarwater.calibrationChart(data.calibration),
+    );
+    sarwater.charts.addTable(part("calibration"));
+    const { expected_error: error, brier } = data.calibration;
+    part("calibrationnote").textContent =
+      `expected calibration error ${sarwater.digits(error, 4)}, Brier ${sarwater.digits(brier, 4)}; the marker's size is the share of pixels`;
+  }
   sarwater.spreadChart(view);
   sarwater.domainBars(view);
   threshold.listen((k) => {
@@ -63,7 +66,7 @@ sarwater.unitAxis = (title) => ({ title: { text: title }, range: [0, 1.01], dtic
 sarwater.precisionRecallChart = ({ data, curve, threshold }) => {
   const { lines, annotations } = sarwater.equalScoreLines();
   const at = (t) => Math.round(t * 1000) - 1;
-  const symbols = { chosen: "circle", half: "square", best: "triangle-up" };
+  const symbols = { chosen: "circle", model: "diamond", half: "square", best: "triangle-up" };
   const marks = data.points.map((one) => ({
     x: [curve.recall[at(one.threshold)]],
     y: [curve.precision[at(one.threshold)]],
@@ -215,8 +218,9 @@ sarwater.domainBars = ({ part, data, counts, threshold }) => {
         whisker.hidden = !isBounded;
         whisker.style.setProperty("--low", low ?? 0);
         whisker.style.setProperty("--high", high ?? 0);
+        const isDry = metric === "f1" && found.tp + found.fn === 0;
         text.replaceChildren(
-          sarwater.digits(scores[metric]),
+          isDry ? `${sarwater.whole(found.fp)} px false` : sarwater.digits(scores[metric]),
           ...(isBounded ? [make("small", {}, ` [${sarwater.digits(low)}, ${sarwater.digits(high)}]`)] : []),
         );
       }
