@@ -260,3 +260,58 @@ def test_a_folder_that_is_read_is_not_replaced(tmp_path: Path) -> None:
             refuse_inputs(tmp_path / "data", [given])
     with pytest.raises(OutputExistsError, match=r"a\.tif would be replaced, but it is to be read"):
         refuse_inputs(data, [data])
+
+
+def test_what_others_put_into_a_folder_is_not_deleted(tmp_path: Path) -> None:
+    folder = tmp_path / "result"
+    with atomic_folder(folder) as aside:
+        (aside / "a.tif").write_text("ours")
+        (aside / "sub").mkdir()
+    with atomic_folder(folder / "evaluation") as aside:  # ours too
+        (aside / "scores.json").write_text("{}")
+    for name in ("a.tif.aux.xml", ".DS_Store", ".writing-x"):
+        (folder / name).write_text("")
+    refuse_existing(folder, overwrite=True, folder=True)
+    for name in ("notes.txt", "evaluation/notes.txt"):
+        (folder / name).write_text("precious")
+        with (
+            pytest.raises(OutputExistsError, match=f"result holds {name}, which sarwater did not"),
+            atomic_folder(folder, overwrite=True),
+        ):
+            pytest.fail("the block must not run")
+        assert (folder / name).read_text() == "precious"
+        (folder / name).unlink()
+    with atomic_folder(folder, overwrite=True):
+        pass
+    assert [entry.name for entry in folder.iterdir()] == [".sarwater"]
+
+
+def test_what_was_put_there_while_the_work_went_on_is_not_deleted(tmp_path: Path) -> None:
+    def write() -> None:
+        with atomic_folder(tmp_path / "out", overwrite=True):
+            if (tmp_path / "out").exists():
+                (tmp_path / "out" / "notes.txt").write_text("precious")
+
+    write()
+    with pytest.raises(OutputExistsError, match=r"holds notes\.txt"):
+        write()
+    assert (tmp_path / "out" / "notes.txt").read_text() == "precious"
+
+
+def test_a_folder_of_a_version_that_listed_nothing_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / ".sarwater").touch()
+    (tmp_path / "old" / "a.txt").touch()
+    refuse_existing(tmp_path / "old", overwrite=True, folder=True)
+
+
+def test_links_that_lead_nowhere_are_something(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "dangling").symlink_to("gone")
+    for name in ("loop", "dangling"):
+        with pytest.raises(OutputExistsError, match="is a link to nothing"):
+            refuse_existing(tmp_path / name, overwrite=True)
+        with pytest.raises(OutputExistsError, match="is a link to nothing"):
+            write_text(tmp_path / name, "")
+    (tmp_path / "a.txt").write_text("")
+    refuse_inputs(tmp_path / "a.txt", [tmp_path / "loop", tmp_path / "loop" / "b.txt"])

@@ -386,7 +386,7 @@ def test_a_number_of_bands_that_does_not_fit_is_named(
 
 
 def test_a_missing_file_is_named(tmp_path: Path, make_record: RecordMaker) -> None:
-    with pytest.raises(RasterError, match=r"gone\.tif: there is no such file"):
+    with pytest.raises(RasterError, match=r"gone\.tif: there is no such file; name one"):
         read_chip(make_record(tmp_path / "gone.tif"))
 
 
@@ -772,3 +772,18 @@ def test_a_huge_label_that_is_not_declared_is_named(make_tif: TifMaker) -> None:
     label = make_tif("l.tif", np.array([[0, 1, 1e20]], np.float32))
     with pytest.raises(DataError, match=r"a value of size 1e\+20, which is no label"):
         label_values(label)
+
+
+@pytest.mark.parametrize("name", ["https://example.org/a.tif", "s3://b/a.tif", "/vsicurl/a.tif"])
+def test_what_lies_elsewhere_is_to_be_downloaded(name: str) -> None:
+    with pytest.raises(RasterError, match="from the disks of this machine only; download it"):
+        read_header(name)
+
+
+def test_a_file_that_may_not_be_read_is_not_called_damaged(
+    make_tif: TifMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = make_tif("a.tif", decibels())
+    monkeypatch.setattr("os.access", lambda path, _: path != file)  # root may read all
+    with pytest.raises(RasterError, match=r"a\.tif: permission denied; ask"):
+        read_header(file)

@@ -18,7 +18,12 @@ from platformdirs import user_cache_path
 from sarwater.errors import DataError, OutputError, OutputExistsError, SarwaterError
 
 _MARK = ".sarwater"
-"""Hidden file in every folder that sarwater wrote; no other folder is ever replaced."""
+"""Hidden file in every folder that sarwater wrote; no other folder is ever replaced. It lists, as
+JSON, the names of what sarwater wrote there; one without content is of a version that did not.
+"""
+
+_ASIDE = ".writing-"
+"""Begins the names of what is being written."""
 
 
 def refuse_existing(path: Path, *, overwrite: bool, folder: bool = False) -> None:
@@ -31,7 +36,8 @@ def refuse_existing(path: Path, *, overwrite: bool, folder: bool = False) -> Non
 
     Raises:
         OutputExistsError: ``path`` exists (as a file or a folder with content) and ``overwrite``
-            is false, or it is a folder that sarwater did not write, or neither file nor folder.
+            is false, or it is a folder that sarwater did not write, or one in which something else
+            lies, or neither file nor folder.
         OutputError: the place cannot be looked at.
     """
     with output_errors(path):
@@ -39,10 +45,12 @@ def refuse_existing(path: Path, *, overwrite: bool, folder: bool = False) -> Non
 
 
 def _refuse_existing(path: Path, *, overwrite: bool, folder: bool) -> None:
-    if not path.exists() or (path.is_dir() and not any(path.iterdir())):
+    if not os.path.lexists(path) or (path.is_dir() and not any(path.iterdir())):
         return
     if folder and not path.is_dir():
         raise OutputExistsError(f"{path} is a file; name a folder")
+    if not path.exists():
+        raise OutputExistsError(f"{path} is a link to nothing; remove it, or name another place")
     if not path.is_dir() and not path.is_file():
         raise OutputExistsError(f"{path} is a device or a pipe; name a file")
     if not overwrite:
@@ -54,6 +62,32 @@ def _refuse_existing(path: Path, *, overwrite: bool, folder: bool) -> None:
             f"{path} is a folder that sarwater did not write, so --overwrite does not replace it; "
             "name another place, or remove it yourself"
         )
+    foreign = _foreign(path) if path.is_dir() else None
+    if foreign is not None:
+        raise OutputExistsError(
+            f"{path} holds {foreign}, which sarwater did not write there, so --overwrite does not "
+            "replace the folder; move that elsewhere, or name another place"
+        )
+
+
+def _foreign(folder: Path) -> str | None:
+    """Return the first that lies in a folder and is not sarwater's; other results of it are."""
+    try:
+        own = set(json.loads((folder / _MARK).read_text(encoding="utf-8")))
+    except ValueError:  # of a version that listed nothing
+        return None
+    for entry in sorted(folder.iterdir()):
+        if (entry / _MARK).is_file() and not entry.is_symlink():
+            within = _foreign(entry)
+            if within is not None:
+                return f"{entry.name}/{within}"
+        elif (
+            entry.name not in (_MARK, ".DS_Store")
+            and not entry.name.startswith(_ASIDE)  # of a process that was killed
+            and entry.name.removesuffix(".aux.xml") not in own  # GDAL's notes on a raster
+        ):
+            return entry.name
+    return None
 
 
 def refuse_inputs(path: Path, inputs: Iterable[Path]) -> None:
@@ -64,12 +98,12 @@ def refuse_inputs(path: Path, inputs: Iterable[Path]) -> None:
     """
     if not path.exists():
         return
-    place = path.resolve()
+    place = real(path)
     folders: dict[Path, Path] = {}
     for one in inputs:
         if one.parent not in folders:
-            folders[one.parent] = one.parent.resolve()
-        read = one.resolve() if one.is_symlink() else folders[one.parent] / one.name
+            folders[one.parent] = real(one.parent)
+        read = real(one) if one.is_symlink() else folders[one.parent] / one.name
         if read.is_relative_to(place):
             found = "it" if read == place else f"{one} in it"
             raise OutputExistsError(
@@ -77,9 +111,20 @@ def refuse_inputs(path: Path, inputs: Iterable[Path]) -> None:
             )
 
 
-def mark_as_own(folder: Path) -> None:
-    """Leave the mark that lets ``--overwrite`` replace a folder."""
-    (folder / _MARK).touch()
+def real(path: Path) -> Path:
+    """Return where a path leads; ``Path.resolve`` fails where links lead in a circle."""
+    return Path(os.path.realpath(path))
+
+
+def mark_as_own(folder: Path, names: Iterable[str]) -> None:
+    """Leave the mark that lets ``--overwrite`` replace a folder.
+
+    Args:
+        folder: made by sarwater.
+        names: of all that sarwater writes there; a folder that holds something else is not
+            replaced.
+    """
+    (folder / _MARK).write_text(json.dumps(sorted(names)), encoding="utf-8")
 
 
 @contextmanager
@@ -151,7 +196,7 @@ def _place_aside(path: Path, suffix: str = "") -> Path:
 
     A umask cannot be looked at without setting it, which other threads would write by.
     """
-    return path.parent / f".writing-{secrets.token_hex(8)}{suffix}"
+    return path.parent / f"{_ASIDE}{secrets.token_hex(8)}{suffix}"
 
 
 @contextmanager
@@ -199,8 +244,8 @@ def atomic_folder(path: str | Path, *, overwrite: bool = False) -> Iterator[Path
         aside.mkdir()
     try:
         with output_errors(path, aside):
-            mark_as_own(aside)
             yield aside
+            mark_as_own(aside, (entry.name for entry in aside.iterdir()))
             _put_in_place(aside, path, overwrite=overwrite)
     finally:
         shutil.rmtree(aside, ignore_errors=True)

@@ -38,6 +38,15 @@ def guess_units(values: AnyArray, dtype: str) -> Units:
     return Units.LINEAR if median < 10 else Units.AMPLITUDE
 
 
+PLAUSIBLE: dict[Units, tuple[float, float]] = {
+    Units.DB: (-80.0, 50.0),
+    Units.LINEAR: (0.0, 1e5),
+    Units.AMPLITUDE: (0.0, 65535.0),
+    Units.BYTE: (0.0, 255.0),
+}
+"""Values beyond these are no backscatter of these units (an undeclared no-data value, perhaps)."""
+
+
 def can_convert(found: Units, wanted: Units) -> bool:
     """Whether ``convert`` can turn one unit into the other without knowing the sensor."""
     return found == wanted or {found, wanted} == {Units.DB, Units.LINEAR}

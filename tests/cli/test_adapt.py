@@ -16,6 +16,7 @@ import torch
 from sarwater.cli import main
 from sarwater.config import write_settings
 from sarwater.datasets.manifest import Manifest, read_manifest, write_manifest
+from sarwater.files import refuse_existing
 from sarwater.models.bundle import load_bundle
 from sarwater.normalize import group_statistics
 from sarwater.prediction import PredictionOptions, Predictor, water_probability
@@ -129,6 +130,7 @@ def test_the_folder_holds_both_models_and_the_comparison(case: Case, scored: Pat
     summary = json.loads((case.out / "adapted" / "train.json").read_text())
     assert summary["target"]["domains"] == ["delta"]
     assert summary["target"]["images"] == 6
+    refuse_existing(scored, overwrite=True, folder=True)  # nothing in it is of another
 
 
 def test_the_report_says_what_can_be_said_without_labels(case: Case) -> None:

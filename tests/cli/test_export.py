@@ -78,3 +78,15 @@ def test_a_model_of_bytes_is_exported_for_decibels_alone(
     assert code == (0 if units == "db" else 1)
     assert (tmp_path / "m.onnx").exists() == (units == "db")
     assert ("in units 'db'" in printed.out) or ("cannot be exported for 'linear'" in printed.err)
+
+
+def test_what_is_read_is_not_replaced(
+    model: Path, make_tif: TifMaker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene = make_tif("s.tif", np.zeros((2, PATCH, PATCH), np.float32), crs=CRS)
+    for given in (model, scene):
+        before = given.read_bytes()
+        command = ["export", str(model), "--scene", str(scene), "--out", str(given), "--overwrite"]
+        assert main(command) == 1
+        assert f"{given} would be replaced, but it is to be read" in capsys.readouterr().err
+        assert given.read_bytes() == before

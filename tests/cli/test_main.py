@@ -219,3 +219,52 @@ def test_a_full_gpu_is_one_line(
     )
     assert "optimization.batch_size" in said
     assert len(said.splitlines()) == 1
+
+
+def test_where_nothing_can_be_printed_nothing_is(tmp_path: Path) -> None:
+    command = (
+        f"{sys.executable} -m sarwater simulate --size 192 --chip-size 64 --out {tmp_path / 'pair'}"
+    )
+    done = subprocess.run(f"{command} >&-", shell=True, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "pair" / "data.csv").exists()
+
+
+def test_names_of_any_letters_are_printed_anywhere(tmp_path: Path) -> None:
+    out = tmp_path / "\u6c34"
+    command = [sys.executable, "-m", "sarwater", "simulate", "--out", str(out)]
+    command += ["--size", "192", "--chip-size", "64"]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\u6c34" in done.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="of Linux")
+def test_a_full_standard_output_is_named() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "sarwater", "completion", "bash"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        "sarwater completion: error: cannot write to standard output: No space left"
+    )
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_interruption_of_imports_is_one_too(
+    command: Maker, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command(None)
+
+    def interrupted(_: argparse.ArgumentParser) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["sarwater.cli.fake"], "add_arguments", interrupted)
+    assert main(["fake", "x"]) == 130
+    assert capsys.readouterr().err == "sarwater fake: interrupted\n"

@@ -106,3 +106,11 @@ def test_shared_ground_is_refused_unless_allowed(
     assert "--allow-shared-ground" in message
     assert not out.exists()
     assert main([*command, "--allow-shared-ground"]) == 0
+
+
+def test_images_are_not_replaced(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = data.with_name("elbe0.tif")
+    image.write_text("precious")
+    assert main(["split", str(data), "--out", str(image), "--overwrite"]) == 1
+    assert "elbe0.tif would be replaced, but it is to be read" in capsys.readouterr().err
+    assert image.read_text() == "precious"

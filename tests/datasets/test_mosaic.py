@@ -10,10 +10,10 @@ from affine import Affine
 from sarwater.datasets.indexing import index
 from sarwater.datasets.manifest import ChipRecord, Manifest
 from sarwater.datasets.mosaic import mosaic
-from sarwater.errors import DataError, OutputExistsError, RasterError
-from sarwater.raster import Scene, border_valid
+from sarwater.errors import DataError, OutputError, OutputExistsError, RasterError
+from sarwater.raster import Scene, border_valid, writing
 from sarwater.types import IGNORE, AnyArray, Units
-from tests.conftest import CRS, PLACE, RecordMaker, TifMaker
+from tests.conftest import CRS, PLACE, RecordMaker, TifMaker, small_disk
 
 SIDE = 4
 
@@ -221,6 +221,32 @@ def test_nothing_is_overwritten_unasked(cut: Callable[..., Manifest], tmp_path: 
     assert not out.exists()
     mosaic(manifest, out, labels=labels, overwrite=True)
     mosaic(manifest, out, overwrite=True)
+
+
+def test_on_a_full_disk_neither_file_appears(cut: Callable[..., Manifest], tmp_path: Path) -> None:
+    generator = np.random.default_rng(4)
+    image = generator.uniform(-30, 0, (32, 32, 32)).astype(np.float32)  # the labels are smaller
+    bands = tuple(f"b{number}" for number in range(32))
+    manifest = cut(image, target=np.zeros((32, 32), np.uint8), bands=bands)
+    out = tmp_path / "out"
+    out.mkdir()
+    with pytest.raises(OutputError, match=r"cannot write .*s\.tif"), small_disk(1 << 16):
+        mosaic(manifest, out / "s.tif", labels=out / "labels.tif")
+    assert list(out.iterdir()) == []
+
+
+def test_labels_that_do_not_fit_are_named_as_they_were_asked_for(
+    cut: Callable[..., Manifest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = cut(np.zeros((2, 4, 4), np.float32), target=np.zeros((4, 4), np.uint8))
+
+    def full(*_: object) -> None:
+        raise OutputError(f"cannot write {_[1]}")
+
+    monkeypatch.setattr(writing, "_check_whole", full)
+    with pytest.raises(OutputError, match=r"^cannot write \S*/out/labels\.tif$"):
+        mosaic(manifest, tmp_path / "out" / "s.tif", labels=tmp_path / "out" / "labels.tif")
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 @pytest.mark.real_data

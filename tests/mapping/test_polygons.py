@@ -139,6 +139,20 @@ def test_files_hold_what_was_found(
     assert again.area.sum() == pytest.approx(found.area.sum())
 
 
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("name", ["semi;colon", "a!b", "C:x", "#h&", "a?b", "100%s %d", "\u6c34"])
+def test_files_of_any_name_are_written(name: str, suffix: str, tmp_path: Path) -> None:
+    grid = Grid(30, 40, PLACE, CRS)
+    found = water_polygons(reader(random_classes(1, 30, 40)), grid, CLASSES, PolygonOptions())
+    folder = tmp_path / name
+    folder.mkdir()
+    write_polygons(folder / f"{name}.{suffix}", found)
+    assert [file.name for file in folder.iterdir()] == [f"{name}.{suffix}"]
+    plain = (folder / f"{name}.{suffix}").rename(tmp_path / f"plain.{suffix}")
+    read = geopandas.read_parquet if suffix == "parquet" else geopandas.read_file
+    assert len(read(plain)) == len(found)
+
+
 def test_a_geopackage_is_of_a_version_that_older_programs_know(tmp_path: Path) -> None:
     """GDAL before 3.7, as in QGIS 3.22, warns of version 1.4."""
     path = tmp_path / "a.gpkg"

@@ -281,6 +281,20 @@ def test_a_scene_without_a_crs_is_mapped_with_areas_in_pixels(
     assert summary["notes"] == [NO_PLACE]
 
 
+def test_a_crs_without_coordinates_is_said_and_not_followed(
+    make_tif: TifMaker, mapped: Mapped, out: Path
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
+        file = make_tif("s.tif", decibels(), crs=CRS, transform=Affine.identity(), bands=BANDS)
+    summary, said = mapped(file, options={"polygons": PolygonOptions("gpkg")})
+    (note,) = said
+    assert "EPSG:32631, but no coordinates" in note
+    assert summary["water"]["km2"] is None
+    assert json.loads((out / "s_item.json").read_text())["geometry"] is None
+    assert read(out / "s_water.tif")[1].crs is None
+
+
 def test_two_files_make_one_scene_in_any_order(
     make_tif: TifMaker, mapped: Mapped, out: Path
 ) -> None:
@@ -334,6 +348,14 @@ def test_bands_without_names_are_not_guessed(make_tif: TifMaker, mapped: Mapped,
         mapped(file)
     mapped(file, bands=BANDS)
     np.testing.assert_array_equal(read(out / "s_probability.tif")[0], expected(image))
+
+
+def test_what_looks_like_no_data_is_said(make_tif: TifMaker, mapped: Mapped) -> None:
+    image = decibels()
+    image[:, :10] = 0
+    summary, (note,) = mapped(make_tif("s.tif", image, crs=CRS, bands=BANDS))
+    assert "--nodata=0.0" in note
+    assert summary["notes"] == [note.removeprefix("s: ")]
 
 
 def test_pixels_of_another_size_are_said(make_tif: TifMaker, mapped: Mapped) -> None:
@@ -474,6 +496,38 @@ def test_a_map_never_replaces_its_scene(make_tif: TifMaker, tmp_path: Path) -> N
     with pytest.raises(ConfigError, match="is a scene that is to be read"):
         map_scene(SceneSource((file,), name="s"), predictor(), tmp_path, MapOptions(overwrite=True))
     assert file.read_bytes() == before
+
+
+def test_one_file_is_not_two_bands(make_tif: TifMaker, mapped: Mapped, tmp_path: Path) -> None:
+    file = make_tif("a.tif", decibels(bands=1), crs=CRS)
+    (tmp_path / "link.tif").symlink_to(file)
+    for other in (file, tmp_path / "link.tif"):
+        with pytest.raises(DataError, match=r"a\.tif is named for several bands"):
+            mapped(file, other, bands=BANDS)
+
+
+def test_files_that_describe_themselves_as_another_band_are_said(
+    make_tif: TifMaker, mapped: Mapped
+) -> None:
+    one, other = (
+        make_tif(f"{name}.tif", decibels(bands=1) - shift, crs=CRS, bands=(name,))
+        for shift, name in ((0, "VV"), (6, "VH"))
+    )
+    _, said = mapped(other, one, bands=BANDS, name="swapped")
+    assert len(said) == 2
+    assert "VH.tif was named as band VV, but describes itself as VH" in said[0]
+    assert mapped(one, other, bands=BANDS, name="right")[1] == []
+
+
+def test_a_file_in_the_place_of_the_folder_is_named_before_any_work(
+    make_tif: TifMaker, mapped: Mapped, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = make_tif("s.tif", decibels(), crs=CRS, bands=BANDS)
+    monkeypatch.setattr(inputs, "Scene", None)  # fails where it is opened
+    out.write_text("mine")
+    with pytest.raises(OutputExistsError, match="is a file; name a folder for the maps"):
+        mapped(file)
+    assert out.read_text() == "mine"
 
 
 def test_files_that_do_not_fit_each_other_are_named(make_tif: TifMaker, mapped: Mapped) -> None:

@@ -103,3 +103,15 @@ def test_two_processes_do_not_make_the_same_map(tmp_path: Path) -> None:
             fail(tmp_path)
         other.stdin.close()
     assert other.returncode == 0
+
+
+@pytest.mark.parametrize("error", [ValueError("inf"), RuntimeError("a bug"), MemoryError()])
+def test_errors_of_no_kind_leave_nothing_either(error: Exception, tmp_path: Path) -> None:
+    def fail() -> None:
+        with work_folder(tmp_path / "maps", "a", SETTINGS) as work:
+            work.note(448)
+            raise error
+
+    with pytest.raises(type(error)):
+        fail()
+    assert not (tmp_path / "maps").exists()

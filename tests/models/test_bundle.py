@@ -50,6 +50,14 @@ def info(**changes: Any) -> ModelInfo:
     return ModelInfo(**{**values, **changes})
 
 
+def statistics(
+    mean: tuple[float, ...], std: tuple[float, ...], value_range: tuple[float, float] = (0, 1)
+) -> dict[str, Any]:
+    known = {"mean": mean, "std": std, "count": 9}
+    one = {"kind": "dataset", "units": "db", "statistics": known, "value_range": value_range}
+    return {"normalization": one}
+
+
 def network(seed: int = 0) -> Segmenter:
     torch.manual_seed(seed)
     return Segmenter(ARCHITECTURE, 2, 3).eval()
@@ -250,7 +258,7 @@ def test_a_damaged_description(description: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"bands": ("VV",)},
+        {"bands": ("VV",), "normalization": Normalizer(Normalization.FIXED, Units.DB)},
         {"classes": ("land", "water")},
         {"architecture": ARCHITECTURE.model_copy(update={"decoder_channels": 16})},
     ],
@@ -263,6 +271,7 @@ def test_weights_of_another_network(
     with pytest.raises(ModelError, match="do not fit the network that it describes") as error:
         load_bundle(path).build()
     assert str(path) in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -271,6 +280,19 @@ def test_weights_of_another_network(
         ({"classes": ("land", "land", "flood")}, "'land' is there twice"),
         ({"bands": ("VV", "vv")}, "'vv' is there twice"),
         ({"patch_size": 3}, "patch_size: Input should be greater"),
+        ({"patch_size": 10**6}, "patch_size: Input should be less"),
+        ({"window": 10**6}, "window: Input should be less"),
+        (statistics((-10, math.nan), (3, 3)), "expected finite means"),
+        (statistics((-10, -16), (3, math.inf)), "expected finite means"),
+        (statistics((-10, -16), (3, -1)), "finite deviations of 0 or more"),
+        (statistics((-10,), (3,)), "normalization.statistics: 1 means and 1 deviations of 2 bands"),
+        (statistics((-10, -16), (3,)), "2 means and 1 deviations of 2 bands"),
+        (
+            {"decibel_statistics": {"mean": (-10, 0, 0), "std": (3, 3, 3), "count": 1}},
+            "decibel_statistics: 3 means",
+        ),
+        (statistics((-10, -16), (3, 3), (5, -5)), "value_range: expected low < high"),
+        (statistics((-10, -16), (3, 3), (math.nan, 5)), "value_range: expected low < high"),
     ],
 )
 def test_a_description_out_of_range_is_one_line(

@@ -1,6 +1,8 @@
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from matplotlib.figure import Figure
@@ -8,7 +10,9 @@ from rasterio.crs import CRS
 
 from sarwater.cli import main
 from sarwater.errors import DataError, OutputExistsError
+from sarwater.report import page
 from sarwater.report.page import write_page
+from sarwater.report.section import Section
 
 
 def write_run(folder: Path, name: str = "run <1>") -> Path:
@@ -123,3 +127,62 @@ def test_too_few_chips_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture
     assert main(["report", str(run), "--out", str(out), "--chips", "-1"]) == 2
     assert "--chips must be 0 or more, found -1" in capsys.readouterr().err
     assert not out.exists()
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "1e400", "-Infinity"])
+def test_numbers_that_json_has_not_are_named_with_their_file(text: str, tmp_path: Path) -> None:
+    run = write_run(tmp_path)
+    summary = run / "train.json"
+    summary.write_text(summary.read_text().replace("0.912", text))
+    with pytest.raises(DataError, match=rf"train\.json is damaged .*{text} is no number"):
+        write_page([run], tmp_path / "page.html")
+    assert not (tmp_path / "page.html").exists()
+
+
+def said_of(folders: list[Path], out: Path) -> str:
+    try:
+        write_page(folders, out)
+    except DataError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("value", [None, "x", [], {"km2": "x"}, True])
+@pytest.mark.parametrize("name", ["water", "notes", "crs", "scene"])
+def test_values_of_other_types_are_shown_or_named_with_their_folder(
+    name: str, value: object, tmp_path: Path
+) -> None:
+    run, folder = write_run(tmp_path), write_map(tmp_path / "map")
+    summary = folder / "delta_summary.json"
+    summary.write_text(json.dumps({**json.loads(summary.read_text()), name: value}))
+    said = said_of([run, folder], tmp_path / "page.html")
+    assert said == "" or str(folder) in said
+    assert "\n" not in said
+
+
+def test_the_folder_whose_result_cannot_be_shown_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = page._READERS["*_summary.json"]
+
+    def damaged(*given: Any) -> Section:
+        section = reader(*given)
+        return replace(section, data={**section.data, "share": float("nan")})
+
+    monkeypatch.setitem(page._READERS, "*_summary.json", damaged)
+    folders = [write_run(tmp_path), write_map(tmp_path / "map")]
+    with pytest.raises(DataError, match=r"/map: its map cannot be shown \(ValueError: .*anew$"):
+        write_page(folders, tmp_path / "page.html")
+
+
+def test_a_page_does_not_replace_a_result(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write_run(tmp_path)
+    before = (run / "train.json").read_text()
+    command = ["report", str(run), "--overwrite", "--out"]
+    assert main([*command, str(run / "train.json")]) == 1
+    assert "train.json would be replaced, but it is to be read" in capsys.readouterr().err
+    assert (run / "train.json").read_text() == before
+    for _ in range(2):
+        assert main([*command, str(run / "page.html")]) == 0

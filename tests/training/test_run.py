@@ -19,6 +19,7 @@ from sarwater.config import write_settings
 from sarwater.datasets.manifest import Manifest, read_manifest
 from sarwater.errors import DataError, ModelError, OutputExistsError
 from sarwater.evaluation.counts import ThresholdCounts
+from sarwater.files import refuse_existing
 from sarwater.losses.distributed import all_reduce_sum
 from sarwater.losses.modules import build_loss
 from sarwater.models.bundle import load_bundle
@@ -413,6 +414,12 @@ def test_a_batch_larger_than_an_epoch_is_refused(data: Path, tmp_path: Path) -> 
 def test_an_existing_run_is_kept(data: Path, whole_run: RunFolder) -> None:
     with pytest.raises(OutputExistsError, match="--overwrite"):
         train(settings(), read_manifest(data), whole_run.path)
+    refuse_existing(whole_run.path, overwrite=True, folder=True)
+    notes = whole_run.path / "notes.txt"
+    notes.touch()
+    with pytest.raises(OutputExistsError, match=r"holds notes\.txt"):
+        train(settings(), read_manifest(data), whole_run.path, overwrite=True)
+    notes.unlink()
 
 
 def test_resuming_on_other_chips_is_refused(data: Path, whole_run: RunFolder) -> None:

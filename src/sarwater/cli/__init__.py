@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import importlib
+import io
 import os
 import sys
 import warnings
@@ -12,7 +13,7 @@ from typing import TextIO
 from sarwater import __version__
 from sarwater.cli.parser import Parser
 from sarwater.cli.results import only_the_result, print_result
-from sarwater.errors import ConfigError, SarwaterError, SarwaterWarning
+from sarwater.errors import ConfigError, OutputError, SarwaterError, SarwaterWarning
 from sarwater.termination import Terminated, terminated_as_interrupted
 
 COMMANDS: dict[str, str] = {
@@ -52,24 +53,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name is None:
         parser.parse_args(arguments or ["--help"])
         return 2
-    module = importlib.import_module(f"sarwater.cli.{name}")
-    module.add_arguments(commands[name])
+    _make_printable()
     try:
         with terminated_as_interrupted(), _warnings_of(name):
+            module = importlib.import_module(f"sarwater.cli.{name}")
+            module.add_arguments(commands[name])
             args = parser.parse_args(arguments)
             as_json = getattr(args, "json", False)
             with only_the_result(as_json=as_json):
                 result = module.run(args)
-            if result is not None:
-                print_result(result, as_json=as_json)
-            sys.stdout.flush()
+            with _standard_output():
+                if result is not None:
+                    print_result(result, as_json=as_json)
+                sys.stdout.flush()
     except ConfigError as error:
         _fail(name, str(error))
         return 2
     except SarwaterError as error:
         return _fail(name, str(error))
     except BrokenPipeError:  # who reads the output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_standard_output()
         return 1
     except OSError as error:
         return _fail(name, f"{error.filename or 'a file'}: {error.strerror or error}")
@@ -96,6 +99,33 @@ def full_parser() -> Parser:
     for name, command in commands.items():
         importlib.import_module(f"sarwater.cli.{name}").add_arguments(command)
     return parser
+
+
+def _make_printable() -> None:
+    """Let names of any letters be printed anywhere, and nothing be printed where that is closed."""
+    if sys.stdout is None:  # and 1 is free, which the next file that is opened would get
+        sys.stdout = io.TextIOWrapper(io.FileIO(os.devnull, "w"), encoding="utf-8")
+    elif getattr(sys.stdout, "errors", "") == "strict" and hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+@contextlib.contextmanager
+def _standard_output() -> Iterator[None]:
+    """Name standard output where what is printed there is refused, by a full disk say."""
+    try:
+        yield
+    except (SarwaterError, BrokenPipeError):
+        raise
+    except OSError as error:
+        _leave_standard_output()
+        raise OutputError(
+            f"cannot write to standard output: {error.strerror}; the work itself is done"
+        ) from error
+
+
+def _leave_standard_output() -> None:
+    """Let what is still to be printed go nowhere, or Python complains at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextlib.contextmanager

@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
+from sarwater.cli.results import Result
+
 _SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")
 _PLACES = {
     "bash": "~/.local/share/bash-completion/completions/sarwater",
@@ -22,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> None:
-    """Print the script."""
+def run(args: argparse.Namespace) -> Result:
+    """Return the script."""
     import shtab
 
     from sarwater.cli import full_parser
@@ -32,7 +34,8 @@ def run(args: argparse.Namespace) -> None:
     for action in _actions(parser):
         if action.type is Path:
             action.complete = shtab.FILE  # type: ignore[attr-defined]
-    print(shtab.complete(parser, args.shell))
+    script = shtab.complete(parser, args.shell)
+    return Result(script, lambda: script)
 
 
 def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:

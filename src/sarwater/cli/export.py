@@ -46,13 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Result:
     """Write the file, and say how to use it."""
     from sarwater.errors import ConfigError
-    from sarwater.files import atomic_path
+    from sarwater.files import atomic_path, refuse_existing, refuse_inputs
     from sarwater.models.bundle import load_bundle
     from sarwater.models.exporting import export_bundle
     from sarwater.types import Units
 
     if not 0 < args.scale < float("inf"):
         raise ConfigError(f"--scale: above 0, found {args.scale}")
+    refuse_existing(args.out, overwrite=args.overwrite)
+    refuse_inputs(args.out, [args.model, *([args.scene] if args.scene else [])])
     bundle = load_bundle(args.model)
     if args.units is not None:
         bundle = _for_units(bundle, Units(args.units))

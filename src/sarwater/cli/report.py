@@ -33,10 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Result:
     """Write the page and return what it shows first."""
     from sarwater.errors import ConfigError
+    from sarwater.files import refuse_inputs
     from sarwater.report.page import write_page
 
     if args.chips < 0:
         raise ConfigError(f"--chips must be 0 or more, found {args.chips}")
+    files = (file for folder in args.folders for file in folder.rglob("*"))
+    refuse_inputs(args.out, (file for file in files if file.suffix not in (".html", ".htm")))
     sections = write_page(args.folders, args.out, chips=args.chips, overwrite=args.overwrite)
     size = args.out.stat().st_size
     lines = [

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sarwater.cli.results import Result, add_json
 from sarwater.errors import ConfigError
-from sarwater.files import refuse_existing
+from sarwater.files import refuse_existing, refuse_inputs
 
 if TYPE_CHECKING:
     from sarwater.datasets.manifest import Manifest
@@ -79,7 +79,10 @@ def run(args: argparse.Namespace) -> Result:
     from sarwater.datasets.splits import check_splits
 
     refuse_existing(args.out, overwrite=args.overwrite)
-    manifest = _split(read_manifest(args.manifest), args)
+    manifest = read_manifest(args.manifest)
+    # Its own table may be replaced: that is how splits are refined.
+    refuse_inputs(args.out, (file for file in manifest.files if file != manifest.path))
+    manifest = _split(manifest, args)
     check_splits(
         manifest, allow_shared_ground=args.allow_shared_ground, allow_empty=args.allow_empty
     )

@@ -113,6 +113,7 @@ class Manifest:
                 raise ManifestError(
                     f"{self.path or 'the manifest'} has no chip of {what} '{name}'"
                     f"{nearest(name, list(there))}; it has {', '.join(there) or 'none'}"
+                    + ("; assign some with `sarwater split`" if what == "split" else "")
                 )
 
 

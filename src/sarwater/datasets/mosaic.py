@@ -11,7 +11,7 @@ from affine import Affine
 from sarwater.datasets.listing import some
 from sarwater.datasets.manifest import ChipRecord, Manifest
 from sarwater.errors import ConfigError, DataError, nearest
-from sarwater.files import refuse_existing, refuse_inputs
+from sarwater.files import atomic_path, real, refuse_existing, refuse_inputs
 from sarwater.progress import step
 from sarwater.raster import (
     RasterWriter,
@@ -104,7 +104,7 @@ def mosaic(
         if path is not None:
             refuse_existing(Path(path), overwrite=overwrite)
             refuse_inputs(Path(path), manifest.files)
-    if labels is not None and Path(labels).resolve() == Path(out).resolve():
+    if labels is not None and real(Path(labels)) == real(Path(out)):
         raise ConfigError(f"scene and labels would both be written to {out}; name two files")
     plan = _plan(_choose(manifest, scene, domain), rows, cols)
     first = plan.first
@@ -115,6 +115,8 @@ def mosaic(
         "FIRST_COL": str(plan.cols[0]),
     }
     with ExitStack() as stack:
+        if labels is not None:  # in place after the image, which may not fit on the disk
+            aside = stack.enter_context(atomic_path(labels, overwrite=overwrite))
         image_writer = stack.enter_context(
             open_writer(
                 out, plan.grid, dtype=plan.dtype, bands=first.bands, tags=tags, overwrite=overwrite
@@ -125,13 +127,13 @@ def mosaic(
             tags = {"SCENE": plan.scene, "CLASSES": ";".join(first.classes)}
             label_writer = stack.enter_context(
                 open_writer(
-                    labels,
+                    aside,
                     plan.grid,
                     dtype="uint8",
                     bands=["target"],
                     nodata=IGNORE,
                     tags=tags,
-                    overwrite=overwrite,
+                    overwrite=True,
                 )
             )
         valid = _write(plan, image_writer, label_writer)

@@ -9,6 +9,7 @@ from sarwater.datasets.manifest import Manifest
 from sarwater.datasets.splits import shared_ground
 from sarwater.inspection.chips import ChipSummary
 from sarwater.types import Units
+from sarwater.units import PLAUSIBLE
 
 
 class Severity(enum.StrEnum):
@@ -40,14 +41,6 @@ class Finding:
             "chips": list(self.chips),
         }
 
-
-_PLAUSIBLE: dict[Units, tuple[float, float]] = {
-    Units.DB: (-80.0, 50.0),
-    Units.LINEAR: (0.0, 1e5),
-    Units.AMPLITUDE: (0.0, 65535.0),
-    Units.BYTE: (0.0, 255.0),
-}
-"""Values beyond these are no backscatter of these units (an undeclared no-data value, perhaps)."""
 
 Chips = Sequence[ChipSummary]
 
@@ -176,11 +169,11 @@ def _mixed_units(chips: Chips) -> Iterator[Finding]:
 def _implausible(chips: Chips) -> Iterator[Finding]:
     groups: dict[Units, list[ChipSummary]] = defaultdict(list)
     for chip in chips:
-        limits = _PLAUSIBLE.get(chip.record.units)
+        limits = PLAUSIBLE.get(chip.record.units)
         if limits and any(b.minimum < limits[0] or b.maximum > limits[1] for b in chip.bands):
             groups[chip.record.units].append(chip)
     for units, found in groups.items():
-        low, high = _PLAUSIBLE[units]
+        low, high = PLAUSIBLE[units]
         extremes = (
             min(band.minimum for chip in found for band in chip.bands),
             max(band.maximum for chip in found for band in chip.bands),

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sarwater.errors import ModelError
+from sarwater.errors import DataError, ModelError
+from sarwater.files import real
+from sarwater.mapping.plausibility import undeclared_nodata
 from sarwater.normalize import BandStatistics, RunningStatistics
 from sarwater.prediction import Predictor
 from sarwater.raster import Scene, lonlat_bounds, pixel_area
-from sarwater.types import AnyArray, BoolArray, FloatArray, Grid, Units
+from sarwater.types import POLARIZATIONS, AnyArray, BoolArray, FloatArray, Grid, Units
 
 if TYPE_CHECKING:
     from sarwater.models.bundle import ModelInfo
@@ -159,6 +161,10 @@ def open_for_model(source: SceneSource, predictor: Predictor) -> Iterator[ModelS
         ModelError: bands are missing or units do not convert; everything wrong is named at once.
     """
     # Units of imagery that is not radar cannot be guessed: the model's are taken.
+    if len({real(file) for file in source.files}) < len(source.files):
+        raise DataError(
+            f"{source.files[0]} is named for several bands; name a file of its own for each"
+        )
     declared = source.units or (Units.OTHER if predictor.info.units == Units.OTHER else None)
     with Scene(source.files, bands=source.bands, units=declared, nodata=source.nodata) as scene:
         units, notes = scene.units, []
@@ -185,12 +191,30 @@ def open_for_model(source: SceneSource, predictor: Predictor) -> Iterator[ModelS
             notes.append(
                 f"converted from units '{units.value}' ({how}) to '{info.units.value}', the model's"
             )
-        notes += _notes_on_place(scene.grid, info)
+        notes += _notes_on_names(scene)
+        notes += undeclared_nodata(scene, units, scene.band_indices(info.bands))
+        notes += _notes_on_place(scene, info)
         yield ModelScene(scene, predictor, units, tuple(notes))
 
 
-def _notes_on_place(grid: Grid, info: "ModelInfo") -> list[str]:
-    area = pixel_area(grid)
+def _notes_on_names(scene: Scene) -> list[str]:
+    """Say where files that say VV or VH themselves were given another band's name."""
+    if len(scene.files) == 1 or len(scene.described) != len(scene.files):
+        return []
+    return [
+        f"{file} was named as band {given}, but describes itself as {described}; is that meant?"
+        for file, given, described in zip(scene.files, scene.bands, scene.described, strict=True)
+        if described.upper() in POLARIZATIONS and described.upper() != given.upper()
+    ]
+
+
+def _notes_on_place(scene: Scene, info: "ModelInfo") -> list[str]:
+    area = pixel_area(scene.grid)
+    if scene.misplaced:
+        return [
+            f"the scene's place is not used, and areas are in pixels: {scene.misplaced}; give the "
+            "file its CRS and coordinates (gdal_edit.py -a_srs, -a_ullr), and map it anew"
+        ]
     if area is None:
         return [NO_PLACE]
     size = math.sqrt(area)

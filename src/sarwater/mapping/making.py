@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from sarwater import __version__
-from sarwater.files import write_json
+from sarwater.files import real, write_json
 from sarwater.mapping.exclusion import Exclusion
 from sarwater.mapping.inputs import ModelScene, SceneSource
 from sarwater.mapping.options import SCENE_THRESHOLD, MapOptions, PolygonOptions
@@ -111,7 +111,7 @@ class SceneMap:
         if self.options.threshold == SCENE_THRESHOLD:
             found |= {"THRESHOLD", "THRESHOLD_CRITERION"}
         files = [*self.source.files, *self.options.exclude]
-        stats = [(str(file.resolve()), file.stat()) for file in files]
+        stats = [(str(real(file)), file.stat()) for file in files]
         chosen = self.options
         return {
             "files": [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats],

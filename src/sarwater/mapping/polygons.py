@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +212,7 @@ def write_polygons(path: Path, frame: geopandas.GeoDataFrame) -> None:
     Raises:
         OutputError: writing failed.
     """
+    content = BytesIO()  # pyogrio takes names with ; or ! for something else
     # No CRS: that was said already, when the scene was opened.
     with output_errors(path), quiet("'crs' was not provided"):
         if path.suffix == ".parquet":
@@ -218,15 +220,16 @@ def write_polygons(path: Path, frame: geopandas.GeoDataFrame) -> None:
             return
         try:
             frame.to_file(
-                path,
+                content,
                 driver=FORMATS[path.suffix[1:]],
                 engine="pyogrio",
                 geometry_type="MultiPolygon",
                 promote_to_multi=True,
-                **(_GEOPACKAGE if path.suffix == ".gpkg" else {}),
+                **(_GEOPACKAGE if path.suffix == ".gpkg" else {"layer": path.stem}),
             )
         except (DataSourceError, DataLayerError, FeatureError, GeometryError) as error:
             raise OutputError(
                 f"cannot write {path}: {error}; is there room on the disk? Make some, or name "
                 "another place"
             ) from error
+        path.write_bytes(content.getbuffer())

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sarwater.errors import ConfigError, OutputExistsError, SarwaterError, without_frames
+from sarwater.files import real
 from sarwater.mapping.adapting import adapt_to_scene, describe
 from sarwater.mapping.inputs import SceneSource, open_for_model
 from sarwater.mapping.making import Draw as Draw
@@ -173,8 +174,10 @@ def check_outputs(sources: Sequence[SceneSource], out: Path, options: MapOptions
     Raises:
         ConfigError: two scenes have the same name, a name is no file name, or an output would
             replace a scene's own file; or a file of pixels to leave out is not there.
-        OutputExistsError: a folder is in the place of an output.
+        OutputExistsError: a folder is in the place of an output, or a file in that of the folder.
     """
+    if os.path.lexists(out) and not out.is_dir():
+        raise OutputExistsError(f"{out} is a file; name a folder for the maps")
     titles = [source.title for source in sources]
     double = sorted(title for title, count in Counter(titles).items() if count > 1)
     if double:
@@ -189,9 +192,9 @@ def check_outputs(sources: Sequence[SceneSource], out: Path, options: MapOptions
                 f"most {_LONGEST} bytes"
             )
     paths = [path for title in titles for path in _paths(out, title, options).values()]
-    inputs = {file.resolve() for source in sources for file in source.files}
-    inputs |= {file.resolve() for file in options.exclude}
-    own = [str(path) for path in paths if path.resolve() in inputs]
+    inputs = {real(file) for source in sources for file in source.files}
+    inputs |= {real(file) for file in options.exclude}
+    own = [str(path) for path in paths if real(path) in inputs]
     if own:
         raise ConfigError(
             f"{', '.join(own)} would be replaced by a map, but is a scene that is to be read; "

@@ -10,7 +10,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from sarwater.errors import OutputExistsError, SarwaterError
+from sarwater.errors import OutputExistsError
 from sarwater.files import output_errors
 
 _STATE = "state.json"
@@ -58,7 +58,7 @@ def work_folder(out: Path, name: str, settings: Mapping[str, Any]) -> Iterator[W
     """Yield the folder aside of a scene; it is kept where the block is interrupted.
 
     The folder lies in ``out``, is locked against other processes, and is removed when the block
-    succeeds or fails by an error of its own; ``out`` too if it was made for it and is empty. An
+    succeeds or fails by an error, whichever; ``out`` too if it was made for it and is empty. An
     interruption (Ctrl-C, SIGTERM, a kill) leaves it, and the next call with the same settings
     goes on there.
 
@@ -88,7 +88,7 @@ def work_folder(out: Path, name: str, settings: Mapping[str, Any]) -> Iterator[W
     try:
         with output_errors(out, folder):
             yield Work(folder, settings)
-    except (SarwaterError, OSError):
+    except Exception:  # what is no kill
         _remove(folder, out if missing else None)
         raise
     else:

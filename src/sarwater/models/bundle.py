@@ -6,6 +6,7 @@ load torch, whose import takes longer than a small map: only the weights need it
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 _KEY = "sarwater"
 _FORMAT = 1
 
+_LARGEST = 8192
+"""Side in pixels of a window; larger ones are a damaged description."""
+
 
 class ModelInfo(BaseModel):
     """What a model knows of itself."""
@@ -49,9 +53,9 @@ class ModelInfo(BaseModel):
     """What the image's values measure before normalization."""
     normalization: Normalizer
     """How values are normalized."""
-    patch_size: int = Field(ge=16)
+    patch_size: int = Field(ge=16, le=_LARGEST)
     """Side in pixels of the patches that the network was trained on."""
-    window: int | None = Field(None, ge=16)
+    window: int | None = Field(None, ge=16, le=_LARGEST)
     """Side in pixels of the windows that images are predicted by; ``patch_size`` if None."""
     architecture: Architecture
     """The network."""
@@ -98,6 +102,32 @@ class ModelInfo(BaseModel):
         check_names("bands", self.bands)
         check_names("classes", self.classes)
         return self
+
+    @model_validator(mode="after")
+    def _numbers(self) -> "ModelInfo":
+        known = {
+            "normalization.statistics": self.normalization.statistics,
+            "decibel_statistics": self.decibel_statistics,
+        }
+        for name, statistics in known.items():
+            if statistics is not None:
+                _check_statistics(name, statistics, len(self.bands))
+        low, high = self.normalization.value_range or (0, 1)
+        if not -math.inf < low < high < math.inf:
+            raise ValueError(f"normalization.value_range: expected low < high, found {low}, {high}")
+        return self
+
+
+def _check_statistics(name: str, found: BandStatistics, bands: int) -> None:
+    if not len(found.mean) == len(found.std) == bands:
+        raise ValueError(
+            f"{name}: {len(found.mean)} means and {len(found.std)} deviations of {bands} bands"
+        )
+    if not all(map(math.isfinite, (*found.mean, *found.std))) or min(found.std) < 0:
+        raise ValueError(
+            f"{name}: expected finite means, and finite deviations of 0 or more, found "
+            f"{found.mean} and {found.std}"
+        )
 
 
 class StoredWeights(Mapping[str, "Tensor"]):
@@ -153,7 +183,7 @@ class Bundle:
         except RuntimeError as error:
             raise ModelError(
                 f"the weights in {self.path or 'the bundle'} do not fit the network that it "
-                f"describes ({info.architecture.encoder}): {str(error)[:300]}"
+                f"describes ({info.architecture.encoder}): {' '.join(str(error).split())[:300]}"
             ) from error
         network.seed_margin = info.seed_margin
         return network.eval()

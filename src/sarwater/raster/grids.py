@@ -90,7 +90,7 @@ def pixel_area(grid: Grid) -> float | None:
     if crs.is_geographic:
         _, latitude = grid.transform @ (grid.width / 2, grid.height / 2)
         metres = math.radians(1) * 6_371_009.0
-        return float(area * metres**2 * math.cos(math.radians(latitude)))
+        return float(area * metres**2 * max(math.cos(math.radians(latitude)), 0))
     _, factor = crs.linear_units_factor
     return float(area * factor**2)
 

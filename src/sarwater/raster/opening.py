@@ -1,6 +1,7 @@
 """Opening rasters: one kind of error for all that can go wrong, and what a header says."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import rasterio
-from affine import Affine
 from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from sarwater.errors import OutputError, RasterError
 from sarwater.quiet import quiet
+from sarwater.raster.places import grid_of
 from sarwater.types import Grid
 
 # GDAL's fast way through a PNG takes a truncated file for a whole one.
@@ -37,6 +38,8 @@ class Header:
     """Whether a value for no data, a mask or an alpha band is declared."""
     has_alpha: bool = False
     """Whether one more channel follows, which is 0 where the others have no data."""
+    misplaced: str = ""
+    """Why the place that the file declares is not followed, and ``grid`` has no CRS."""
 
 
 def read_header(path: str | Path) -> Header:
@@ -65,14 +68,7 @@ def header_of(path: Path, dataset: Any) -> Header:
         raise RasterError(
             f"{path} has no band of its own; it holds {within}: save what is to be read as GeoTIFF"
         )
-    crs = dataset.crs
-    has_place = crs is not None and (crs.is_geographic or crs.is_projected)
-    grid = Grid(
-        dataset.height,
-        dataset.width,
-        dataset.transform if has_place else Affine.identity(),
-        crs.to_wkt() if has_place else None,
-    )
+    grid, fault = grid_of(dataset)
     if dataset.dtypes[0].startswith("complex"):
         raise RasterError(
             f"{path} holds complex numbers; compute amplitude, power or dB first, and multilook"
@@ -89,6 +85,7 @@ def header_of(path: Path, dataset: Any) -> Header:
         grid,
         declares or has_alpha,
         has_alpha,
+        fault,
     )
 
 
@@ -127,6 +124,14 @@ def writing(path: Path) -> Iterator[None]:
                 f"cannot write {path}: {cause}; is there room on the disk? Make some, or name "
                 "another place"
             ) from error
+        except UnicodeEncodeError as error:
+            raise OutputError(
+                f"cannot write {str(path)!a}: its name is not UTF-8; name another place"
+            ) from error
+
+
+_REMOTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/|/vsi")
+"""Begins what GDAL alone would find; a path makes one slash of two."""
 
 
 @contextmanager
@@ -140,12 +145,19 @@ def opened(path: Path, **options: Any) -> Iterator[Any]:
         is_there = path.exists()
     except (OSError, ValueError) as error:  # the name is too long
         raise RasterError(f"cannot read {str(path)!a}: {error}") from error
+    if not is_there and _REMOTE.match(str(path)):
+        raise RasterError(
+            f"cannot read {path}: files are read from the disks of this machine only; download it"
+        )
     if not is_there:
         raise RasterError(
-            f"cannot read {path}: there is no such file; where files have moved, index them anew"
+            f"cannot read {path}: there is no such file; name one that is there (where the files "
+            "of a table have moved, index them anew)"
         )
     if path.is_dir():
         raise RasterError(f"cannot read {path}: it is a folder; name a raster file")
+    if not os.access(path, os.R_OK):
+        raise RasterError(f"cannot read {path}: permission denied; ask its owner for leave to read")
     with reading(path):
         dataset = rasterio.open(path, **options)
     with dataset:

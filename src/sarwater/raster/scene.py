@@ -16,7 +16,7 @@ from sarwater.raster.bands import alphas_of, channels_of, described_bands
 from sarwater.raster.borders import Borders, follows_borders
 from sarwater.raster.grids import check_same_grid
 from sarwater.raster.missing import take_declared, take_transparent
-from sarwater.raster.opening import header_of, opened, reading
+from sarwater.raster.opening import header_of, is_scaled, opened, reading
 from sarwater.types import AnyArray, BoolArray, FloatArray, Units
 from sarwater.units import guess_units
 
@@ -76,6 +76,8 @@ class Scene:
             for other in headers[1:]:
                 check_same_grid(headers[0].grid, other.grid, headers[0].path, other.path)
             self.grid = headers[0].grid
+            self.misplaced = headers[0].misplaced
+            self.described = tuple(name for header in headers for name in header.descriptions)
             dtypes = {header.dtype for header in headers}
             self.dtype = dtypes.pop() if len(dtypes) == 1 else "float32"
             self._channels = channels_of(headers, bands)
@@ -102,6 +104,11 @@ class Scene:
     def close(self) -> None:
         """Close the files."""
         self._stack.close()
+
+    @property
+    def is_scaled(self) -> bool:
+        """Whether a file stores other numbers than it means."""
+        return any(is_scaled(dataset) for dataset in self._sets)
 
     @property
     def shared_bytes(self) -> int:

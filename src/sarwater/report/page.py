@@ -1,6 +1,7 @@
 """One self-contained HTML page from result folders; reads results only, computes nothing anew."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -59,6 +60,12 @@ _PALETTE = {
     "other-water": OTHER_WATER,
 }
 
+_DAMAGES = (
+    *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError),
+    jinja2.TemplateError,
+)
+"""What other content than sarwater writes leads to; ValueError is also that of JSON and UTF-8."""
+
 Reader = Callable[[Path, Any, BlobStore], Section]
 """From a result file, its content and the store of blobs to a section."""
 
@@ -104,8 +111,25 @@ def write_page(
         )
         for number, (section, folder) in enumerate(found, 1)
     ]
-    write_text(out, _render(sections, store), overwrite=overwrite)
+    try:
+        page = _render(sections, store)
+    except _DAMAGES as error:
+        for section, (_, folder) in zip(sections, found, strict=True):
+            _check_renders(section, folder, store)
+        raise DataError(f"the page cannot be written ({_words(error)})") from error
+    write_text(out, page, overwrite=overwrite)
     return sections
+
+
+def _check_renders(section: Section, folder: Path, store: BlobStore) -> None:
+    """Raise a ``DataError`` that names the folder whose section cannot be shown."""
+    try:
+        _render([section], store)
+    except _DAMAGES as error:
+        raise DataError(
+            f"{folder}: its {section.kind} cannot be shown ({_words(error)}); a file in it is "
+            "damaged, or was changed: make it anew"
+        ) from error
 
 
 def _render(sections: Sequence[Section], store: BlobStore) -> str:
@@ -168,4 +192,19 @@ def _sections(folder: Path, store: BlobStore) -> list[Section]:
 
 def _read(path: Path, reader: Reader, store: BlobStore) -> Section:
     with read_errors(path, "make it anew"):
-        return reader(path, json.loads(path.read_text(encoding="utf-8")), store)
+        content = json.loads(
+            path.read_text(encoding="utf-8"), parse_constant=_finite, parse_float=_finite
+        )
+        return reader(path, content, store)
+
+
+def _finite(text: str) -> float:
+    """Return a number of a JSON document; NaN, infinity and what is too large are none."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no number of JSON")
+    return value
+
+
+def _words(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]

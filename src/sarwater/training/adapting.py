@@ -36,6 +36,13 @@ from sarwater.training.validation import ChipPredictor
 _DRAWN = 4
 """Chips on the picture of where the maps differ; the gallery of a report has all that are kept."""
 
+_WRITTEN = (
+    *("config.yaml", "adaptation.json", "signals.png", "disagreement.png", EXAMPLES),
+    *("source_only", "adapted", "comparison"),
+    *("evaluation_source_only", "evaluation_adapted", "evaluation_oracle"),
+)
+"""Names of all that is written into the folder."""
+
 
 @dataclass(frozen=True)
 class AdaptFolder:
@@ -73,7 +80,7 @@ class AdaptFolder:
         if self.path.exists():
             shutil.rmtree(self.path)
         self.path.mkdir(parents=True)
-        mark_as_own(self.path)
+        mark_as_own(self.path, _WRITTEN)
         if model is not None:
             self.source_only.path.mkdir()
             shutil.copyfile(model, self.source_only.bundle)

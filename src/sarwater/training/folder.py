@@ -12,6 +12,9 @@ from sarwater.config import TrainSettings, build_settings, read_yaml
 from sarwater.errors import ModelError
 from sarwater.files import atomic_path, mark_as_own, refuse_existing, write_json, write_text
 
+_ALSO = ("checkpoints", "curves.png", "tensorboard", "loggers.json", "wandb")
+"""What else a run writes into its folder."""
+
 
 class RunFolder:
     """Names of what lies in a run folder, and how it is written."""
@@ -37,7 +40,8 @@ class RunFolder:
         if self.path.exists():
             shutil.rmtree(self.path)
         self.checkpoint.parent.mkdir(parents=True)
-        mark_as_own(self.path)
+        files = (self.bundle, self.settings, self.curves, self.sampling, self.summary)
+        mark_as_own(self.path, (*(path.name for path in files), *_ALSO))
 
     def read_settings(self) -> TrainSettings:
         """Read the settings of the run.
