@@ -13,7 +13,6 @@ from sarwater.prediction import (
     PredictionOptions,
     Predictor,
     classify,
-    misfits,
     predict_image,
     water_probability,
 )
@@ -160,8 +159,8 @@ def test_patch_statistics_are_of_each_window_alone() -> None:
 
 
 def test_units_and_bands_fit_or_are_named() -> None:
-    assert misfits(info(), ("vh", "vv"), Units.LINEAR) == []
-    problems = misfits(info(), ("VV",), Units.BYTE)
+    assert info().misfits(("vh", "vv"), Units.LINEAR) == []
+    problems = info().misfits(("VV",), Units.BYTE)
     assert len(problems) == 2
     assert "VH is not among those found: VV" in problems[0]
     assert "'db'" in problems[1]

@@ -122,33 +122,6 @@ def classify_foreground(foreground: FloatArray, threshold: float) -> ByteArray:
     return np.where(is_water, best, np.uint8(0))
 
 
-def misfits(info: "ModelInfo", bands: Sequence[str], units: Units) -> list[str]:
-    """List why an image cannot be given to a model: bands by name, units that do not convert.
-
-    Args:
-        info: of the model.
-        bands: names of the image's bands.
-        units: what the image's values measure.
-    """
-    there = {band.lower() for band in bands}
-    missing = [band for band in info.bands if band.lower() not in there]
-    problems = []
-    if missing:
-        problems.append(
-            f"the model needs the bands {', '.join(info.bands)} but {', '.join(missing)} "
-            f"{'is' if len(missing) == 1 else 'are'} not among those found: {', '.join(bands)}; "
-            "name the image's bands in their order, or take a model of these bands"
-        )
-    if not can_convert(units, info.units):
-        problems.append(
-            f"the model was trained on values in units '{info.units.value}', these are "
-            f"'{units.value}', and one cannot be computed from the other without the sensor's "
-            "calibration; declare the units if they were mistaken, calibrate the image, or pass "
-            "--accept-units with --normalization domain"
-        )
-    return problems
-
-
 def _renormalized(info: "ModelInfo", kind: Normalization | None) -> "ModelInfo":
     if kind is None:
         return info
@@ -265,8 +238,8 @@ class Predictor:
         return self.options.accept_units and not can_convert(units, self.info.units)
 
     def misfits(self, bands: Sequence[str], units: Units) -> list[str]:
-        """List why an image cannot be given to the model; see ``misfits``."""
-        return misfits(self.info, bands, self.info.units if self.takes_as_is(units) else units)
+        """List why an image cannot be given to the model; see ``ModelInfo.misfits``."""
+        return self.info.misfits(bands, self.info.units if self.takes_as_is(units) else units)
 
     def model_chip(self, chip: Chip) -> Chip:
         """Return the chip with the model's bands in its order and in its units.

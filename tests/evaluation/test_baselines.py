@@ -18,11 +18,10 @@ from sarwater.evaluation.baselines import (
     Method,
     edges_of,
     fit,
-    minimum_error,
-    otsu,
     tuned,
 )
 from sarwater.evaluation.counts import count
+from sarwater.evaluation.histogram_thresholds import minimum_error, otsu
 from sarwater.evaluation.scores import average_precision, curve
 from sarwater.types import AnyArray, Chip, FloatArray, Grid, Units
 from tests.conftest import TifMaker

@@ -7,7 +7,7 @@ load torch, whose import takes longer than a small map: only the weights need it
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -96,6 +96,32 @@ class ModelInfo(BaseModel):
             return self
         normalization = Normalizer(Normalization.DATASET, Units.DB, known)
         return self.model_copy(update={"units": Units.DB, "normalization": normalization})
+
+    def misfits(self, bands: Sequence[str], units: Units) -> list[str]:
+        """List why an image cannot be given to the model: its bands by name, units.
+
+        Args:
+            bands: names of the image's bands.
+            units: what the image's values measure.
+        """
+        there = {band.lower() for band in bands}
+        missing = [band for band in self.bands if band.lower() not in there]
+        problems = []
+        if missing:
+            problems.append(
+                f"the model needs the bands {', '.join(self.bands)} but {', '.join(missing)} "
+                f"{'is' if len(missing) == 1 else 'are'} not among those found: "
+                f"{', '.join(bands)}; name the image's bands in their order, or take a model of "
+                "these bands"
+            )
+        if not can_convert(units, self.units):
+            problems.append(
+                f"the model was trained on values in units '{self.units.value}', these are "
+                f"'{units.value}', and one cannot be computed from the other without the sensor's "
+                "calibration; declare the units if they were mistaken, calibrate the image, or "
+                "pass --accept-units with --normalization domain"
+            )
+        return problems
 
     @model_validator(mode="after")
     def _names(self) -> "ModelInfo":
