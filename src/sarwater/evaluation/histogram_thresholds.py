@@ -90,7 +90,7 @@ class SceneTiles:
     """The tiles of a scene: which hold both classes, and their minimum error thresholds."""
 
     def __init__(self, edges: DoubleArray, side: int) -> None:
-        """Begin with no tile; ``edges`` are those of the bins, ``side`` that of a tile in pixels."""
+        """Begin with no tile; ``side`` is that of a tile in pixels."""
         self._edges = edges
         self._side = side
         self._mean: list[float] = []
