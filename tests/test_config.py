@@ -74,6 +74,19 @@ def test_every_mistake_is_named_at_once_with_its_key_path() -> None:
     assert text["data.cache_gb"].endswith("found 'much'")
 
 
+def test_what_two_groups_cannot_do_together_is_named_beside_other_mistakes() -> None:
+    found = problems(
+        TrainSettings,
+        {
+            "patches": {"size": 40},
+            "optimization": {"average_decay": 0.9},
+            "run": {"precision": "16-true"},
+        },
+    )
+    assert [line.split(":")[0] for line in found] == ["patches.size", "run"]
+    assert "optimization.average_decay" in found[1]
+
+
 def test_an_unknown_key_unlike_any_other_gets_no_suggestion() -> None:
     assert problems(DataSettings, {"zzz": 1}) == ["zzz: no such key"]
 
@@ -101,6 +114,15 @@ def test_an_unknown_loss_names_those_that_there_are() -> None:
         (NormalizationSettings, {"value_range": [0, -25]}, "lower value first, found 0, -25"),
         (NormalizationSettings, {"value_range": [3, 3]}, "lower value first"),
         (NormalizationSettings, {"value_range": [3]}, "value_range"),
+        (NormalizationSettings, {"value_range": [-25, 0]}, "value_range: only kind fixed has"),
+        (
+            NormalizationSettings,
+            {"kind": "scene", "value_range": [-25, 0]},
+            "kind is scene: set normalization.kind to fixed, or leave the range out",
+        ),
+        (DataSettings, {"train_split": "val"}, "val_split: 'val' is the split that trains"),
+        (DataSettings, {"val_split": "train"}, "val_split: 'train' is the split that trains"),
+        (ModelSettings, {"atrous_rates": [0, 2, 4]}, "atrous_rates.0: "),
         (ModelSettings, {"output_stride": 32}, "output_stride: "),
         (TrainSettings, {"data": 3}, "data: "),
     ],
@@ -184,6 +206,31 @@ def test_files_that_are_no_settings(content: bytes, message: str, tmp_path: Path
     with pytest.raises(ConfigError, match=message) as error:
         read_yaml(path)
     assert str(path) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key"),
+    [
+        ("run: {seed: 1}\ndata: {}\nrun: {seed: 2}\n", 3, "run"),
+        ("optimization:\n  epochs: 3\n  batch_size: 2\n  epochs: 4\n", 4, "epochs"),
+        ("loss: {terms: [{name: focal,\n gamma: 1, gamma: 2}]}\n", 2, "gamma"),
+    ],
+)
+def test_a_key_that_is_given_twice_is_refused(
+    text: str, line: int, key: str, tmp_path: Path
+) -> None:
+    """YAML itself would take the last and lose the first without a word."""
+    path = tmp_path / "twice.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=rf"line {line}: the key '{key}' is given twice") as error:
+        read_yaml(path)
+    assert str(path) in str(error.value)
+
+
+def test_a_merged_key_may_be_given_anew(tmp_path: Path) -> None:
+    path = tmp_path / "merged.yaml"
+    path.write_text("a: {b: &b {x: 1, y: 2}}\nc: {<<: *b, x: 3}\n")
+    assert read_yaml(path)["c"] == {"x": 3, "y": 2}
 
 
 def test_yaml_runs_no_code(tmp_path: Path) -> None:

@@ -1,11 +1,14 @@
 import itertools
 import json
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from sarwater.cli import main
+from sarwater.cli import full_parser, main
 from sarwater.config import write_settings
 from sarwater.datasets.manifest import Manifest, read_manifest, write_manifest
 from sarwater.files import refuse_existing
@@ -25,6 +28,7 @@ from sarwater.training.adapting_scores import SMALLEST_GAP, gap_recovered
 from sarwater.training.folder import RunFolder
 from sarwater.training.start import train
 from sarwater.training.target import without_labels
+from sarwater.types import Units
 from tests.conftest import RecordMaker, TifMaker
 from tests.training.lakes import settings, write_chips
 
@@ -302,7 +306,10 @@ def test_a_run_that_is_stopped_names_the_command_that_goes_on(
     printed = json.loads(capsys.readouterr().out)
     assert printed == {"folder": str(out), **report_of(out)}
     assert report_of(out) == report_of(case.out)
-    assert f"sarwater adapt SOURCE --target TARGET --resume {out}` goes on" in str(stopped.value)
+    printed = re.fullmatch("stopped; `sarwater (.*)` goes on", str(stopped.value))
+    assert printed is not None
+    parsed = full_parser().parse_args(shlex.split(printed[1]))
+    assert (parsed.source, parsed.target, parsed.resume) == (case.source, case.target, out)
 
 
 def test_a_given_model_is_where_adapting_begins(
@@ -394,6 +401,68 @@ def test_what_adapting_cannot_use_is_refused_before_the_source_is_trained_on(
     assert not (out / "source_only" / "model.safetensors").exists()
 
 
+@pytest.mark.parametrize("wrong", ["source", "target", "network"])
+@pytest.mark.parametrize("is_given", [False, True])
+def test_a_former_folder_stays_where_the_data_or_the_network_cannot_be_read(
+    case: Case,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    wrong: str,
+    is_given: bool,
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(case.out, out)
+    before = files_in(out)
+    tables, more = {"source": case.source, "target": case.target}, []
+    if wrong == "network":
+        more = [
+            "--model.encoder_weights",
+            str(tmp_path / "none.pth"),
+            "--adaptation.start",
+            "scratch",
+        ]
+    else:
+        manifest = read_manifest(tables[wrong])
+        broken = tmp_path / "broken.tif"
+        broken.write_bytes(b"no image")
+        records = [*manifest.records[:-1], replace(manifest.records[-1], images=(broken,))]
+        tables[wrong] = tmp_path / "broken.csv"
+        write_manifest(Manifest(tuple(records)), tables[wrong])
+    given = ["adapt", tables["source"], "--target", tables["target"], "--out", out, "--overwrite"]
+    given += ["--config", case.config, *(["--model", case.oracle] if is_given else []), *more]
+    assert main(list(map(str, given))) == 1
+    assert ("none.pth" if wrong == "network" else "broken.tif") in capsys.readouterr().err
+    assert files_in(out) == before
+
+
+def test_a_model_whose_statistics_are_of_other_units_is_refused(
+    case: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Values in decibels normalized by a mean of powers would all be land."""
+    records = tuple(replace(one, units=Units.LINEAR) for one in read_manifest(case.source))
+    table = tmp_path / "linear.csv"
+    write_manifest(Manifest(records), table)
+    given = case.start(tmp_path / "out", "--model", case.oracle)
+    assert main([given[0], str(table), *given[2:]]) == 1
+    error = capsys.readouterr().err
+    assert "normalizes by statistics of values in units db" in error
+    assert "these chips are in units linear" in error
+    assert not (tmp_path / "out").exists()
+
+
+def test_settings_that_were_changed_are_named_where_adapting_goes_on(
+    case: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(case.out, out)
+    config = out / "config.yaml"
+    config.write_text(config.read_text().replace("learning_rate: 0.005", "learning_rate: 0.5"))
+    assert main(case.arguments("--resume", out)) == 1
+    error = capsys.readouterr().err
+    assert "optimization.learning_rate is 0.5 and was 0.005" in error
+    assert str(config) in error
+
+
 def test_a_target_without_water_is_adapted_to_all_the_same(
     case: Case, tmp_path: Path, make_tif: TifMaker, make_record: RecordMaker
 ) -> None:
@@ -423,7 +492,7 @@ def test_an_existing_folder_is_kept(
     assert files_in(case.out) == before
 
 
-@pytest.mark.parametrize("inside", ["target", "model", "test"])
+@pytest.mark.parametrize("inside", ["target", "model", "test", "encoder"])
 def test_what_is_to_be_read_is_not_replaced(
     case: Case, capsys: pytest.CaptureFixture[str], inside: str
 ) -> None:
@@ -432,6 +501,9 @@ def test_what_is_to_be_read_is_not_replaced(
         "test": case.start(case.test.parent, "--overwrite", "--test", str(case.test)),
         "model": case.start(
             case.out, "--overwrite", "--model", str(case.out / "adapted" / "model.safetensors")
+        ),
+        "encoder": case.start(
+            case.out, "--overwrite", "--model.encoder_weights", str(case.out / "encoder.pth")
         ),
     }
     folders = case.target.parent, case.out

@@ -10,6 +10,7 @@ from sarwater.cli.settings_flags import add_settings, read_settings
 from sarwater.config import Strategy, TrainSettings
 from sarwater.errors import ConfigError
 from sarwater.losses.terms import BalancedCrossEntropyTerm, DiceTerm, LossTerm, TverskyTerm
+from sarwater.normalize import Normalization
 
 TERMS: list[type[BaseModel]] = list(get_args(get_args(LossTerm)[0]))
 
@@ -34,7 +35,6 @@ def test_nothing_given_is_the_defaults() -> None:
         ("optimization.average_decay", ".99", 0.99),
         ("model.atrous_rates", "[1, 2, 3]", (1, 2, 3)),
         ("model.encoder_weights", "a.pth", "a.pth"),
-        ("normalization.value_range", "[-2.5e+1, 0]", (-25.0, 0.0)),
         ("patches.strategy", "hard", Strategy.HARD),
         ("augmentation.flips", "no", False),
         ("augmentation.flips", "true", True),
@@ -43,6 +43,19 @@ def test_nothing_given_is_the_defaults() -> None:
         ("data.train_split", "2", "2"),
         ("data.train_split", "a: b: c", "a: b: c"),
         ("data.train_split", "2024-13-45", "2024-13-45"),
+        ("data.train_split", "01", "01"),
+        ("data.train_split", "no", "no"),
+        ("data.train_split", "null", "null"),
+        ("data.train_split", "'01'", "01"),
+        ("data.domains", "2021_07_14", ("2021_07_14",)),
+        ("data.domains", "2021-07-14", ("2021-07-14",)),
+        ("data.domains", "[2021_07_14, no, '1']", ("2021_07_14", "no", "1")),
+        ("data.domains", "null", None),
+        ("model.encoder_weights", "null", None),
+        ("model.init", "2021", Path("2021")),
+        ("normalization.kind", "fixed", Normalization.FIXED),
+        ("run.loggers", "[]", ()),
+        ("run.loggers", "mlflow, wandb", ("mlflow", "wandb")),
         ("run.devices", "2", 2),
         ("run.devices", "0,1", "0,1"),
     ],
@@ -50,6 +63,16 @@ def test_nothing_given_is_the_defaults() -> None:
 def test_values_are_yaml(flag: str, text: str, expected: Any) -> None:
     concern, name = flag.split(".")
     assert getattr(getattr(parse(f"--{flag}", text), concern), name) == expected
+
+
+def test_numbers_in_a_list_are_numbers() -> None:
+    found = parse("--normalization.kind", "fixed", "--normalization.value_range", "[-2.5e+1, 0]")
+    assert found.normalization.value_range == (-25.0, 0.0)
+
+
+def test_a_key_given_twice_in_a_flag_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"--loss\.terms, line 1: the key 'gamma' is given"):
+        parse("--loss.terms", "[{name: focal, gamma: 1, gamma: 2}]")
 
 
 def test_flags_of_the_run_have_a_short_name() -> None:

@@ -1,4 +1,5 @@
 import pickle
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -115,9 +116,11 @@ def test_only_the_first_kernel_is_fitted_to_other_inputs(weights: State, tmp_pat
     own = encoder()
     name = "blocks.1.0.conv_pw.weight"
     wide = torch.cat([weights[name], weights[name]], dim=1)
-    before = own.state_dict()[f"model.{name}"].clone()
-    load_encoder_weights(own, save({**weights, name: wide}, tmp_path / "w.safetensors"))
-    assert torch.equal(own.state_dict()[f"model.{name}"], before)
+    before = {key: value.clone() for key, value in own.state_dict().items()}
+    source = save({**weights, name: wide}, tmp_path / "w.safetensors")
+    with pytest.raises(ModelError, match=rf"\(not {re.escape(name)}\)"):
+        load_encoder_weights(own, source)
+    assert all(torch.equal(value, before[key]) for key, value in own.state_dict().items())
 
 
 def test_weights_of_another_network_are_refused_and_nothing_is_loaded(
@@ -130,6 +133,36 @@ def test_weights_of_another_network_are_refused_and_nothing_is_loaded(
         load_encoder_weights(own, source)
     after = own.state_dict()
     assert all(torch.equal(after[name], value) for name, value in before.items())
+
+
+def test_weights_of_a_smaller_network_of_the_same_kind_are_refused(tmp_path: Path) -> None:
+    """All of them fit: the names of a ResNet-18 are those of the first blocks of a ResNet-34."""
+    small, large = encoder(name="resnet18"), encoder(name="resnet34")
+    source = save(small.state_dict(), tmp_path / "w.pth")
+    message = (
+        r"fits only 100 of the encoder's 180 weights \(not layer1\.2\.conv1\.weight, .*, \.\.\.\)"
+    )
+    with pytest.raises(ModelError, match=message):
+        load_encoder_weights(large, source)
+    wide = save(large.state_dict(), tmp_path / "l.pth")
+    assert "has 96 more that the encoder does not have" in load_encoder_weights(small, wide)
+
+
+def test_layers_of_a_classifier_and_counters_may_be_missing(tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    given, own = encoder(name="efficientnet-b0"), encoder(name="efficientnet-b0")
+    with torch.no_grad():
+        for value in given.state_dict().values():
+            value += 1
+    heads = ("_conv_head.", "_bn1.")
+    state = {
+        name: value
+        for name, value in given.state_dict().items()
+        if not name.startswith(heads) and not name.endswith("num_batches_tracked")
+    }
+    load_encoder_weights(own, save(state, tmp_path / "w.pth"))
+    for name, value in state.items():
+        assert torch.equal(own.state_dict()[name], value), name
 
 
 @pytest.mark.parametrize("content", [torch.ones(3), [1, 2], 3, {"state_dict": None}])

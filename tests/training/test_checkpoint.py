@@ -1,3 +1,4 @@
+import os
 import pickle
 from pathlib import Path
 from typing import Any
@@ -6,7 +7,7 @@ import pytest
 import torch
 
 from sarwater.errors import ModelError
-from sarwater.training.checkpoint import load_checkpoint, save_checkpoint
+from sarwater.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 
 STATE: dict[str, Any] = {
     "weights": {"a": torch.arange(6.0).reshape(2, 3), "b": torch.tensor(3, dtype=torch.uint8)},
@@ -57,6 +58,45 @@ def test_a_failed_write_leaves_the_former_one(tmp_path: Path) -> None:
         save_checkpoint(path, {"epoch": lambda: None})
     assert load_checkpoint(path)["epoch"] == 1
     assert list(tmp_path.iterdir()) == [path]
+
+
+def judged(*scores: float, always: bool = False) -> Progress:
+    """Progress after epochs with these scores."""
+    progress = Progress()
+    for score in scores:
+        network = torch.nn.Linear(1, 1, bias=False)
+        torch.nn.init.constant_(network.weight, score)
+        progress.judge(score, {"f1": score}, network, {}, always=always)
+        progress.start_next_epoch()
+    return progress
+
+
+@pytest.mark.parametrize(
+    ("scores", "stale", "best"),
+    [
+        ((0.5,), 0, 1),
+        ((0.5, 0.4), 1, 1),
+        ((0.5, 0.5, 0.5), 2, 1),  # as good is not better
+        ((0.5, 0.4, 0.6), 0, 3),
+        ((0.5, 0.4, 0.6, 0.1, 0.2, 0.3), 3, 3),
+    ],
+)
+def test_epochs_without_a_better_score_are_counted(
+    scores: tuple[float, ...], stale: int, best: int
+) -> None:
+    progress = judged(*scores)
+    assert [limit for limit in range(1, 6) if progress.is_stale(limit)] == list(range(1, stale + 1))
+    assert not progress.is_stale(None)
+    assert progress.best is not None
+    assert progress.best["epoch"] == best
+    assert progress.best["weights"]["weight"].item() == pytest.approx(scores[best - 1])
+
+
+def test_where_the_last_epoch_is_kept_none_is_stale() -> None:
+    progress = judged(0.5, 0.4, 0.3, always=True)
+    assert not progress.is_stale(1)
+    assert progress.best is not None
+    assert progress.best["epoch"] == 3
 
 
 def test_no_checkpoint(tmp_path: Path) -> None:
@@ -116,6 +156,21 @@ def test_code_in_a_checkpoint_is_never_run(by_torch: bool, tmp_path: Path) -> No
     if not by_torch:
         pickle.loads(path.read_bytes())
         assert made.exists()  # it would have been run
+
+
+def test_a_checkpoint_lies_on_the_disk_before_it_takes_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, sync = tmp_path / "last.pt", os.fsync
+    synced: list[tuple[int, bool]] = []
+
+    def noted(number: int) -> None:
+        synced.append((os.fstat(number).st_size, path.exists()))
+        sync(number)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    save_checkpoint(path, STATE)
+    assert synced == [(path.stat().st_size, False)]
 
 
 @pytest.mark.parametrize("fault", [torch.OutOfMemoryError, torch.AcceleratorError])

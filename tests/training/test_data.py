@@ -14,7 +14,7 @@ from sarwater.datasets.manifest import (
     read_manifest,
     write_manifest,
 )
-from sarwater.errors import ConfigError, DataError, ManifestError
+from sarwater.errors import ConfigError, DataError, ManifestError, SarwaterWarning
 from sarwater.raster import read_chip
 from sarwater.training.data import prepare, rows_hash
 from sarwater.types import Units
@@ -93,6 +93,34 @@ def test_statistics_of_groups(kind: str, groups: dict[str, list[int]], manifest:
         expected = pixels([manifest.records[index] for index in members])
         np.testing.assert_allclose(data.groups[name].mean, expected.mean(axis=1))
         np.testing.assert_allclose(data.groups[name].std, expected.std(axis=1))
+
+
+def test_chips_that_no_patch_shows_are_named(
+    manifest: Manifest, make_tif: TifMaker, make_record: RecordMaker
+) -> None:
+    """Two are smaller than a patch, of which one has too little data; a third has no labels."""
+    random = np.random.default_rng(1)
+    more = []
+    for name, side, code in (("tiny", 10, 1), ("small", 30, 1), ("unlabelled", SIDE, 9)):
+        image = random.normal(-10, 3, (2, side, side)).astype(np.float32)
+        label = np.full((side, side), code, np.uint8)
+        more.append(
+            make_record(
+                make_tif(f"{name}.tif", image, crs=CRS),
+                id=name,
+                split="train",
+                labels=(make_tif(f"{name}_l.tif", label, crs=CRS),),
+                codes="0=land,1=water,9=ignore",
+            )
+        )
+    with pytest.warns(SarwaterWarning, match=r"patches\.size") as told:
+        data = prepare(settings(), replace(manifest, records=(*manifest.records, *more)))
+    assert data.unused == ("tiny", "unlabelled")
+    (warning,) = told
+    assert str(warning.message).startswith(
+        "1 of 7 training chips are smaller than a patch of 32 px and never shown (tiny)"
+    )
+    assert prepare(settings(), manifest).unused == ()
 
 
 def test_a_chip_without_a_scene_is_its_own(manifest: Manifest) -> None:

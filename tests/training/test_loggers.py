@@ -15,6 +15,7 @@ from sarwater.config import RunSettings, TrainSettings, build_settings, write_se
 from sarwater.datasets.manifest import read_manifest
 from sarwater.errors import ConfigError, SarwaterWarning
 from sarwater.training.folder import RunFolder
+from sarwater.training.run import Run
 from sarwater.training.start import resume, train
 from tests.training.lakes import settings, write_chips
 
@@ -199,6 +200,17 @@ def test_a_service_that_is_down_costs_no_training(
     assert len(rows_of(RunFolder(out))) == 3
     (run,) = services["wandb"].runs.values()
     assert run.is_finished
+
+
+def test_a_tensorboard_that_fails_costs_no_training(data: Path, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    run = Run(settings(optimization={"epochs": 2}), read_manifest(data), folder)
+    run.start(overwrite=False)
+    folder.tensorboard.write_text("in the way")
+    with pytest.warns(SarwaterWarning, match=r"tensorboard failed .*curves\.csv has all") as told:
+        run.fit()
+    assert len([one for one in told if "tensorboard" in str(one.message)]) == 1
+    assert len(rows_of(folder)) == 2
 
 
 @pytest.mark.parametrize("name", NAMES)

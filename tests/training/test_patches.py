@@ -66,6 +66,28 @@ def dataset(
     return PatchDataset(cache, sampler, epoch, normalizer, groups or {}, augmentation)
 
 
+def test_each_epoch_changes_the_same_place_anew(
+    make_tif: TifMaker, make_record: RecordMaker
+) -> None:
+    """The chip has one place alone, for places are drawn anew too."""
+    image = np.random.default_rng(0).normal(-14, 4, (2, SIZE, SIZE)).astype(np.float32)
+    label = np.eye(SIZE, dtype=np.uint8)
+    record = make_record(
+        make_tif("i.tif", image), labels=(make_tif("l.tif", label),), codes="0=land,1=water"
+    )
+    normalizer = Normalizer(Normalization.DATASET, Units.DB, STATISTICS)
+    for changes in ({"gain_db": 1.0}, {"speckle_looks": 5.0}):
+        noisy = AugmentationSettings(flips=False, rotations=False, **changes)
+        first, again, second = (
+            dataset([record], normalizer, augmentation=noisy, epoch=epoch, per_epoch=3)
+            for epoch in (0, 0, 1)
+        )
+        for index in range(3):
+            shown = first[index]["image"]
+            assert torch.equal(shown, again[index]["image"])
+            assert not torch.equal(shown, second[index]["image"])
+
+
 def test_a_patch_is_the_slice_of_its_chip_normalized(records: list[ChipRecord]) -> None:
     normalizer = Normalizer(Normalization.DATASET, Units.DB, STATISTICS)
     data = dataset(records, normalizer)

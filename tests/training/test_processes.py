@@ -1,5 +1,7 @@
 """What a run hands to Lightning, and what it makes of its answers."""
 
+import socket
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +13,13 @@ from sarwater.errors import ConfigError, DataError
 from sarwater.models.architecture import Architecture
 from sarwater.models.segmenter import Segmenter
 from sarwater.ranks import is_first_process
-from sarwater.training.processes import clip_gradients, freeze_unused, launched_fabric
+from sarwater.training.processes import (
+    agree,
+    clip_gradients,
+    freeze_unused,
+    launched_fabric,
+    share_buffers,
+)
 from tests.training.lakes import settings
 
 
@@ -83,5 +91,63 @@ def test_one_of_all_processes_is_the_first(name: str, monkeypatch: pytest.Monkey
 
 
 def test_averages_of_half_precision_are_refused_beforehand() -> None:
-    with pytest.raises(ConfigError, match=r"cannot average weights of run\.precision 16-true"):
+    with pytest.raises(
+        ConfigError, match=r"run: precision 16-true cannot hold the averaged weights"
+    ):
         settings(optimization={"average_decay": 0.9}, run={"precision": "16-true"})
+
+
+def one_of_two(rank: int, port: int, out: str) -> None:
+    """Say what a process does and has, when it has met the other one."""
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2
+    )
+    fabric: Any = SimpleNamespace(
+        world_size=2, is_global_zero=rank == 0, device=torch.device("cpu")
+    )
+    network = torch.nn.BatchNorm1d(2)
+    for value in (*network.parameters(), *network.buffers()):
+        value.data.fill_(rank + 5)
+    share_buffers(fabric, network)
+    # (due, stop) of each process.
+    cases = [
+        ((0, 0), (0, 0)),
+        ((1, 0), (0, 0)),
+        ((0, 0), (1, 0)),
+        ((0, 1), (0, 0)),
+        ((0, 0), (0, 1)),
+    ]
+    agreed = [agree(fabric, *map(bool, case[rank])) for case in cases]
+    state = {name: value.clone() for name, value in network.state_dict().items()}
+    torch.save({"agreed": agreed, "state": state}, f"{out}{rank}")
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes_do_the_same_and_validate_with_the_statistics_of_the_first(
+    tmp_path: Path,
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    out = str(tmp_path / "found")
+    torch.multiprocessing.spawn(one_of_two, (port, out), nprocs=2)  # type: ignore[attr-defined,no-untyped-call]
+    for rank in range(2):
+        found = torch.load(f"{out}{rank}", weights_only=True)
+        # The first one's clock says when to save; whichever is asked to stop, both do.
+        assert found["agreed"] == [
+            (False, False),
+            (True, False),
+            (False, False),
+            (False, True),
+            (False, True),
+        ]
+        for name in ("running_mean", "running_var", "num_batches_tracked"):
+            assert set(found["state"][name].flatten().tolist()) == {5}, name
+        assert set(found["state"]["weight"].tolist()) == {rank + 5}
+
+
+def test_one_process_does_what_it_is_asked() -> None:
+    fabric: Any = SimpleNamespace(world_size=1)
+    for due in (False, True):
+        for stop in (False, True):
+            assert agree(fabric, due, stop) == (due, stop)

@@ -1,5 +1,8 @@
 import json
 import os
+import re
+import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -10,11 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from sarwater.cli import full_parser
 from sarwater.config import write_settings
 from sarwater.datasets.manifest import Manifest, read_manifest
 from sarwater.errors import DataError, ModelError, OutputExistsError
@@ -24,6 +29,7 @@ from sarwater.losses.distributed import all_reduce_sum
 from sarwater.losses.modules import build_loss
 from sarwater.models.bundle import load_bundle
 from sarwater.models.segmenter import Segmenter
+from sarwater.raster import read_chip, write_raster
 from sarwater.training.folder import RunFolder
 from sarwater.training.learner import Learner, patch_losses
 from sarwater.training.patches import batch_indices
@@ -35,6 +41,7 @@ from tests.training.lakes import (
     EVERYTHING_RANDOM,
     assert_same_weights,
     gradients,
+    grid,
     settings,
     weights,
     write_chips,
@@ -108,6 +115,7 @@ def test_the_sampler_reports_what_it_drew(whole_run: RunFolder) -> None:
     reports = json.loads(whole_run.sampling.read_text())
     assert [report["epoch"] for report in reports] == [0, 1, 2]
     assert all(report["drawn"]["patches"] == 16 for report in reports)
+    assert [report.get("unused_chips") for report in reports] == [[], None, None]
 
 
 def test_learned_weights_are_logged_and_positive(whole_run: RunFolder) -> None:
@@ -193,9 +201,13 @@ def test_a_run_asked_to_stop_saves_and_resumes(
     monkeypatch.setattr("sarwater.training.run.patch_losses", ask_in_the_sixth_step)
     before = signal.getsignal(signal.SIGTERM)
     rarely = {**EVERYTHING_RANDOM, "run": {"checkpoint_minutes": 60}}
-    folder = RunFolder(tmp_path / "run")
-    with pytest.raises(SystemExit, match="--resume"):
+    folder = RunFolder(tmp_path / "a run")
+    with pytest.raises(SystemExit) as stopped:
         train(settings(**rarely), read_manifest(data), folder.path)
+    printed = re.fullmatch("stopped; `sarwater (.*)` goes on", str(stopped.value))
+    assert printed is not None
+    parsed = full_parser().parse_args(shlex.split(printed[1]))
+    assert (parsed.manifest, parsed.resume) == (data, folder.path)
     assert signal.getsignal(signal.SIGTERM) is before
     progress = torch.load(folder.checkpoint, weights_only=True)["progress"]
     assert (progress["epoch"], progress["step"]) == (1, 2)
@@ -427,6 +439,139 @@ def test_resuming_on_other_chips_is_refused(data: Path, whole_run: RunFolder) ->
     fewer = Manifest(manifest.records[1:], manifest.path)
     with pytest.raises(ModelError, match=r"chips of the manifest have changed"):
         resume(fewer, whole_run.path)
+
+
+def copied(data: Path, run: RunFolder, folder: Path) -> tuple[Path, RunFolder]:
+    """Copy the chips and a run on them, to change something in either."""
+    shutil.copytree(data.parent, folder / "chips")
+    shutil.copytree(run.path, folder / "run")
+    return folder / "chips" / data.name, RunFolder(folder / "run")
+
+
+@pytest.mark.parametrize(("part", "chip"), [("image", "chip1"), ("label", "chip5")])
+def test_resuming_on_chips_that_were_changed_in_place_is_refused(
+    data: Path, whole_run: RunFolder, tmp_path: Path, part: str, chip: str
+) -> None:
+    """One trains, the other validates; the table stays as it was."""
+    table, run = copied(data, whole_run, tmp_path)
+    (record,) = (record for record in read_manifest(table) if record.id == chip)
+    found = read_chip(record)
+    assert found.target is not None
+    if part == "image":
+        brighter = np.where(found.valid, found.image + np.float32(0.1), np.float32(np.nan))
+        write_raster(record.images[0], brighter, grid(), bands=record.bands, overwrite=True)
+    else:
+        land = (1 - found.target).astype(np.uint8)
+        write_raster(record.labels[0], land, grid(), bands=("label",), overwrite=True)
+    with pytest.raises(ModelError, match=rf"images or labels of the manifest .*\({chip}\)"):
+        resume(read_manifest(table), run.path)
+
+
+def test_resuming_under_other_settings_is_refused_and_they_are_named(
+    data: Path, whole_run: RunFolder, tmp_path: Path
+) -> None:
+    _, run = copied(data, whole_run, tmp_path)
+    changed = settings(EVERYTHING_RANDOM, patches={"size": 64}, optimization={"average_decay": 0.5})
+    write_settings(changed, run.settings)
+    with pytest.raises(
+        ModelError, match=r"patches\.size is 64 and was 32, .*average_decay is 0\.5"
+    ):
+        resume(read_manifest(data), run.path)
+
+
+def test_a_run_goes_on_elsewhere_and_to_a_later_end(data: Path, tmp_path: Path) -> None:
+    constant = {"schedule": "constant", "average_decay": 0.9}
+    short, longer = (
+        settings(EVERYTHING_RANDOM, optimization={**constant, "epochs": epochs})
+        for epochs in (1, 2)
+    )
+    whole = train(longer, read_manifest(data), tmp_path / "whole")
+    run = train(short, read_manifest(data), tmp_path / "run")
+    there = {"workers": 1, "checkpoint_minutes": 3, "loggers": []}
+    write_settings(
+        settings(
+            EVERYTHING_RANDOM,
+            optimization={**constant, "epochs": 2, "early_stopping": 9},
+            run=there,
+            data={"cache_gb": 1},
+        ),
+        run.settings,
+    )
+    resume(read_manifest(data), run.path)
+    assert_same_weights(whole, run)
+
+
+def test_a_checkpoint_of_an_older_version_is_gone_on_with(
+    data: Path, whole_run: RunFolder, tmp_path: Path
+) -> None:
+    _, run = copied(data, whole_run, tmp_path)
+    state = torch.load(run.checkpoint, weights_only=True)
+    for name in ("settings", "contents", "target_contents"):
+        del state[name]
+    del state["progress"]["first_weights"]
+    torch.save(state, run.checkpoint)
+    before = run.bundle.read_bytes()
+    resume(read_manifest(data), run.path)
+    assert run.bundle.read_bytes() == before
+
+
+def test_what_a_killed_process_left_of_a_checkpoint_is_removed(
+    data: Path, whole_run: RunFolder, tmp_path: Path
+) -> None:
+    _, run = copied(data, whole_run, tmp_path)
+    left, mine = (run.checkpoint.parent / name for name in (".writing-abc.pt", "mine.pt"))
+    for path in (left, mine):
+        path.write_bytes(b"half")
+    resume(read_manifest(data), run.path)
+    assert not left.exists()
+    assert mine.exists()
+
+
+def test_the_average_of_all_weights_and_statistics_is_what_is_kept(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each step keeps (1 + n) / (10 + n) of the average of n steps, at most the decay."""
+    seen: list[dict[str, torch.Tensor]] = []
+    step = Run._step
+
+    def noted(run: Run, *batches: Any) -> float:
+        loss = step(run, *batches)
+        seen.append({k: v.detach().clone() for k, v in run.bare.network.state_dict().items()})
+        return loss
+
+    monkeypatch.setattr(Run, "_step", noted)
+    decay = 0.3
+    chosen = settings(optimization={"epochs": 1, "average_decay": decay, "learning_rate": 1e-2})
+    found = weights(train(chosen, read_manifest(data), tmp_path / "run"))
+    assert len(seen) == 5
+    kept = [min(decay, (1 + n) / (10 + n)) for n in range(1, len(seen))]
+    assert kept[0] < kept[1] < kept[2] == decay
+    for name, first in seen[0].items():
+        if not first.is_floating_point():
+            assert torch.equal(found[name], seen[-1][name])
+            continue
+        average = first.double()
+        for share, later in zip(kept, seen[1:], strict=True):
+            average = share * average + (1 - share) * later[name].double()
+        torch.testing.assert_close(found[name].double(), average, rtol=1e-5, atol=1e-6)
+    last = seen[-1]
+    for name in ("classify.weight", next(n for n in last if n.endswith("running_mean"))):
+        assert not torch.allclose(found[name], last[name], rtol=1e-3, atol=1e-4), name
+
+
+def test_a_model_says_where_its_first_weights_come_from(data: Path, tmp_path: Path) -> None:
+    network = Segmenter(settings().model.architecture, bands=2, classes=2)
+    source = tmp_path / "encoder.pth"
+    torch.save(network.encoder.state_dict(), source)
+    folder = RunFolder(tmp_path / "run")
+    chosen = settings(model={"encoder_weights": str(source)}, optimization={"epochs": 1})
+    Run(chosen, read_manifest(data), folder).start(overwrite=False)
+    source.unlink()
+    resume(read_manifest(data), folder.path)
+    floats = sum(one.is_floating_point() for one in network.encoder.state_dict().values())
+    text = f"{floats} of {floats} encoder weights from {source}"
+    assert folder.read_summary()["first_weights"] == text
+    assert folder.describe().splitlines()[0] == f"first weights: {text}"
 
 
 def test_resuming_what_is_no_run_is_refused(data: Path, tmp_path: Path) -> None:

@@ -113,6 +113,13 @@ def test_plateau_falls_by_tens_to_the_lowest_rate() -> None:
     assert found == pytest.approx(expected)
 
 
+def test_plateau_takes_small_gains_for_gains() -> None:
+    _, schedule = planned(1000, schedule="plateau", learning_rate=1e-2, plateau_patience=0)
+    for epoch in range(20):
+        schedule.after_epoch(0.5 + 0.001 * epoch)
+    assert schedule.rate == 1e-2
+
+
 def test_only_plateau_looks_at_the_score() -> None:
     for name in ("constant", "cosine", "one_cycle"):
         _, schedule = planned(10, schedule=name)

@@ -14,6 +14,7 @@ from sarwater.evaluation.counts import count
 from sarwater.normalize import BandStatistics, Normalization, Normalizer
 from sarwater.raster import read_chip
 from sarwater.training.data import TrainingData
+from sarwater.training.identity import Contents
 from sarwater.training.patches import ChipCache
 from sarwater.training.sampling import Places, Sampler, places_of
 from sarwater.training.validation import ChipCounter, summarize, warn_of_choice
@@ -80,6 +81,7 @@ def data(
         classes=classes,
         pixel_size=None,
         description={},
+        contents=Contents.of("", [], []),
     )
 
 

@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> Result | None:
         out, found = args.resume, resume_adapting(source, target, args.resume)
     else:
         out = args.out
-        given = [*args.config, args.model, args.oracle, settings.model.init]
+        given = [*args.config, args.model, args.oracle, *settings.model.files]
         tables = [*source.files, *target.files, *(test.files if test else ())]
         refuse_inputs(out, (*(path for path in given if path is not None), *tables))
         options = {"model": args.model, "overwrite": args.overwrite}

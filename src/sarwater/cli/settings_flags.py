@@ -1,19 +1,25 @@
 """Settings as flags: ``--optimization.epochs 10`` for each field, in groups by concern."""
 
 import argparse
+import enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel
 
-from sarwater.config import Settings, build_settings, merge, read_yaml
+from sarwater.config import Settings, build_settings, merge, parse_yaml, read_yaml
+from sarwater.errors import ConfigError
 
 _PREFIX = "settings:"
 
 
 def add_settings(parser: argparse.ArgumentParser, kind: type[BaseModel]) -> None:
-    """Add ``--config`` and a flag for every field; values are YAML (``[1, 3]``, ``null``)."""
+    """Add ``--config`` and a flag for every field.
+
+    Values are YAML (``[1, 3]``, ``null``). Where names are expected they stay as they are written,
+    alone or in a list: a domain may be called ``2021_07_14``, a number in YAML.
+    """
     parser.add_argument(
         "--config",
         type=Path,
@@ -66,15 +72,36 @@ def read_settings(args: argparse.Namespace, kind: type[Settings]) -> Settings:
     source = " and ".join(places)
     for path, text in given.items():
         concern, name = path.split(".")
-        values = merge(values, {concern: {name: _parse(text)}})
+        group = kind.model_fields[concern].annotation
+        wanted = getattr(group, "model_fields", {})[name].annotation
+        values = merge(values, {concern: {name: _parse(path, text, wanted)}})
     return build_settings(kind, values, source)
 
 
-def _parse(text: str) -> Any:
+def _parse(path: str, text: str, wanted: Any) -> Any:
+    as_text = _takes_names(wanted)
+    if as_text and not text.startswith(("[", "{", "'", '"')):
+        return None if text == "null" and type(None) in get_args(wanted) else text
     try:
-        return yaml.safe_load(text)
+        return parse_yaml(text, as_text=as_text)
+    except ConfigError as error:
+        raise ConfigError(f"--{path}, {error}") from None
     except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: no such date
         return text
+
+
+def _takes_names(wanted: Any) -> bool:
+    """Whether all that a field takes is text: names, places, or a list of them.
+
+    >>> _takes_names(tuple[str, ...] | None), _takes_names(int | str)
+    (True, False)
+    """
+    if get_origin(wanted) is Literal:
+        return all(isinstance(choice, str) for choice in get_args(wanted))
+    parts = [part for part in get_args(wanted) if part not in (type(None), ...)]
+    if parts:
+        return all(map(_takes_names, parts))
+    return isinstance(wanted, type) and issubclass(wanted, str | Path | enum.StrEnum)
 
 
 def _shown(default: Any) -> str:

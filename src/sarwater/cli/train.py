@@ -21,8 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--init",
         type=Path,
         metavar="MODEL",
-        help="fine-tune this model: start from its weights, with its network and, unless another "
-        "one is named, its normalization; `sarwater model path` names the one in the box",
+        help="fine-tune this model: start from its weights, with its network and, unless others "
+        "are named, its normalization and size of patches; `sarwater model path` names the one in "
+        "the box",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing run")
     add_dry_run(parser)
@@ -42,15 +43,15 @@ def run(args: argparse.Namespace) -> Result | None:
     from sarwater.datasets.manifest import read_manifest
     from sarwater.files import refuse_inputs
     from sarwater.ranks import is_first_process
-    from sarwater.training.start import resume, train
+    from sarwater.training.start import fine_tuning, resume, train
 
     manifest = read_manifest(args.manifest)
     if args.resume is not None:
         folder = resume(manifest, args.resume)
     else:
-        settings = _started_from(args.init, settings)
-        given = [path for path in (*args.config, settings.model.init) if path is not None]
-        refuse_inputs(args.out, (*given, *manifest.files))
+        if args.init is not None:
+            settings = fine_tuning(settings, args.init, manifest)
+        refuse_inputs(args.out, (*args.config, *settings.model.files, *manifest.files))
         if args.dry_run:
             from sarwater.training.estimating import estimate_training
 
@@ -60,20 +61,3 @@ def run(args: argparse.Namespace) -> Result | None:
     if not is_first_process():
         return None
     return Result({"folder": str(folder.path), **folder.read_summary()}, folder.describe)
-
-
-def _started_from(model: Path | None, settings: TrainSettings) -> TrainSettings:
-    """Return the settings of a run that starts from a model, with the model's network."""
-    if model is None:
-        return settings
-    from sarwater.models.bundle import load_bundle
-    from sarwater.training.start import with_network
-
-    chosen = with_network(settings, load_bundle(model).info)
-    named = "normalization" in settings.model_fields_set
-    return settings.model_copy(
-        update={
-            "model": chosen.model.model_copy(update={"init": model}),
-            "normalization": settings.normalization if named else chosen.normalization,
-        }
-    )

@@ -8,7 +8,14 @@ from sarwater.config.adaptation import (
     OutputSpaceMethod,
     SelfTrainingMethod,
 )
-from sarwater.config.reading import Settings, build_settings, merge, read_yaml, write_settings
+from sarwater.config.reading import (
+    Settings,
+    build_settings,
+    merge,
+    parse_yaml,
+    read_yaml,
+    write_settings,
+)
 from sarwater.config.training import (
     AugmentationSettings,
     DataSettings,
@@ -42,6 +49,7 @@ __all__ = [
     "TrainSettings",
     "build_settings",
     "merge",
+    "parse_yaml",
     "read_yaml",
     "write_settings",
 ]

@@ -47,12 +47,15 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     """Read a YAML file whose top is a mapping.
 
     Raises:
-        ConfigError: it cannot be read, is not YAML, or is something else than a mapping.
+        ConfigError: it cannot be read, is not YAML, gives a key twice, or is something else than
+            a mapping.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8-sig"))
+        content = parse_yaml(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"cannot read the config {path}: {error.strerror or error}") from error
+    except ConfigError as error:
+        raise ConfigError(f"{path}, {error}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"cannot read the config {path}: it is not UTF-8 text") from error
     # ValueError: a date that does not exist; RecursionError: nested without end.
@@ -63,6 +66,57 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected keys and values, found a {type(content).__name__}")
     return content
+
+
+class _RefusesRepeated:
+    """A loader's part that composes mappings, whose keys are still where they stand.
+
+    YAML forbids a key that stands twice in one mapping; PyYAML lets it pass, and takes the last.
+    """
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)  # type: ignore[misc]
+        seen: dict[str, int] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue
+            line = key.start_mark.line + 1
+            if key.value in seen:
+                raise ConfigError(
+                    f"line {line}: the key '{key.value}' is given twice, in line "
+                    f"{seen[key.value]} too; keep one of them"
+                )
+            seen[key.value] = line
+        return node
+
+
+class _Loader(_RefusesRepeated, yaml.SafeLoader):
+    pass
+
+
+class _TextLoader(_RefusesRepeated, yaml.BaseLoader):
+    pass
+
+
+def parse_yaml(text: str, *, as_text: bool = False) -> Any:
+    """Return what YAML says; no code in it is run.
+
+    Args:
+        text: the YAML.
+        as_text: whether values stay text, where ``2021_07_14`` would be a number.
+
+    Raises:
+        yaml.YAMLError: it is none.
+        ConfigError: a key is given twice in one mapping.
+
+    >>> parse_yaml("[2021_07_14, no]"), parse_yaml("[2021_07_14, no]", as_text=True)
+    ([20210714, False], ['2021_07_14', 'no'])
+    """
+    loader = (_TextLoader if as_text else _Loader)(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
 
 
 def write_settings(settings: BaseModel, path: str | Path) -> None:

@@ -2,9 +2,9 @@
 
 import enum
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from sarwater.config.adaptation import AdaptationSettings
 from sarwater.config.base import SettingsBase, listed, named, several
@@ -19,12 +19,22 @@ class DataSettings(SettingsBase):
 
     train_split: str = "train"
     """Split of the manifest whose chips train."""
-    val_split: str = "val"
-    """Split whose chips choose the checkpoint and the threshold."""
+    val_split: str = Field("val", validate_default=True)
+    """Split whose chips choose the checkpoint and the threshold; another one than trains."""
     domains: Annotated[tuple[str, ...] | None, BeforeValidator(several)] = None
     """Only chips of these domains; all by default."""
     cache_gb: float = Field(4.0, gt=0)
     """Memory for decoded chips in GiB; chips beyond it are read again each time."""
+
+    @field_validator("val_split")
+    @classmethod
+    def _is_another(cls, value: str, others: ValidationInfo) -> str:
+        if value == others.data.get("train_split"):
+            raise ValueError(
+                f"'{value}' is the split that trains: a threshold chosen on chips that are known "
+                "is too good to be true; name another (`sarwater split` makes one)"
+            )
+        return value
 
 
 class NormalizationSettings(SettingsBase):
@@ -37,9 +47,19 @@ class NormalizationSettings(SettingsBase):
 
     @field_validator("value_range")
     @classmethod
-    def _rises(cls, value: tuple[float, float] | None) -> tuple[float, float] | None:
-        if value is not None and not value[0] < value[1]:
+    def _is_used_and_rises(
+        cls, value: tuple[float, float] | None, others: ValidationInfo
+    ) -> tuple[float, float] | None:
+        if value is None:
+            return value
+        if not value[0] < value[1]:
             raise ValueError(f"expected the lower value first, found {value[0]:g}, {value[1]:g}")
+        kind = others.data.get("kind", Normalization.FIXED)
+        if kind != Normalization.FIXED:
+            raise ValueError(
+                f"only kind fixed has a range, and kind is {kind.value}: set normalization.kind "
+                "to fixed, or leave the range out"
+            )
         return value
 
 
@@ -47,9 +67,10 @@ class Strategy(enum.StrEnum):
     """How patches are chosen."""
 
     GRID = "grid"
-    """Every place of a regular grid once an epoch."""
+    """Each place of a regular grid at most once an epoch, in random order; those that do not fill
+    the last batch are left out."""
     UNIFORM = "uniform"
-    """Uniformly at random."""
+    """Anywhere at random; the borders of a chip more often than its middle."""
     STRATIFIED = "stratified"
     """Each bin of the ratio of background to water equally often."""
     SHORELINE = "shoreline"
@@ -100,6 +121,12 @@ class ModelSettings(Architecture):
     """A sarwater model whose weights are the start (fine-tuning)."""
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """What is read of the files that the first weights come from."""
+        weights = None if self.encoder_weights is None else Path(self.encoder_weights)
+        return tuple(path for path in (weights, self.init) if path is not None)
+
+    @property
     def architecture(self) -> Architecture:
         """The network alone."""
         return Architecture(**{name: getattr(self, name) for name in Architecture.model_fields})
@@ -143,9 +170,11 @@ class OptimizationSettings(SettingsBase):
     warmup: float = Field(0.1, ge=0, lt=1)
     """Share of the steps in which one_cycle and cosine rise to the highest rate."""
     plateau_patience: int = Field(5, ge=0)
-    """Epochs without a better score after which plateau divides the rate by 10."""
+    """Epochs without a better score that plateau bears; the next such epoch divides the rate by
+    10. An early_stopping of no more than one above it ends the run before."""
     early_stopping: int | None = Field(None, ge=1)
-    """Stop after this many epochs without a better score; never by default."""
+    """Stop after this many epochs without a better score; never by default, nor while a model is
+    adapted unless adaptation.select is source."""
     average_decay: float | None = Field(None, gt=0, lt=1)
     """Decay a step of an exponential average of the weights, which is then what is used."""
     clip_norm: float | None = Field(1.0, gt=0)
@@ -210,11 +239,14 @@ class TrainSettings(SettingsBase):
     adaptation: AdaptationSettings = AdaptationSettings()
     """Adaptation to a target without labels (`sarwater adapt`)."""
 
-    @model_validator(mode="after")
-    def _averages_what_it_can(self) -> Self:
-        if self.optimization.average_decay is not None and self.run.precision == "16-true":
+    @field_validator("run")
+    @classmethod
+    def _averages_what_it_can(cls, value: RunSettings, others: ValidationInfo) -> RunSettings:
+        optimization = others.data.get("optimization")
+        is_averaged = optimization is not None and optimization.average_decay is not None
+        if is_averaged and value.precision == "16-true":
             raise ValueError(
-                "optimization.average_decay cannot average weights of run.precision 16-true; "
-                "take 16-mixed, or no average"
+                "precision 16-true cannot hold the averaged weights that "
+                "optimization.average_decay asks for; take 16-mixed, or no average"
             )
-        return self
+        return value

@@ -1,10 +1,11 @@
 """What a segmenter is built from; plain data, stored in the model file."""
 
-from typing import Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Encoder = str
+Rate: TypeAlias = Annotated[int, Field(ge=1)]
 
 
 class Architecture(BaseModel):
@@ -18,8 +19,8 @@ class Architecture(BaseModel):
     """Pixels of the image to one of the deepest features."""
     decoder_channels: int = Field(128, ge=8, le=1024)
     """Channels of the ASPP features and of the decoder."""
-    atrous_rates: tuple[int, int, int] = (6, 12, 18)
-    """Dilations of the ASPP branches, in pixels of the deepest features."""
+    atrous_rates: tuple[Rate, Rate, Rate] = (6, 12, 18)
+    """Dilations of the ASPP branches, in pixels of the deepest features; 1 or more."""
     dropout: float = Field(0.1, ge=0, lt=1)
     """Share of ASPP features that are dropped in training."""
     detail_channels: int = Field(16, ge=0, le=256)

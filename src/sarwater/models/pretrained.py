@@ -13,16 +13,22 @@ from sarwater.files import read_refusal
 from sarwater.models.plain_files import load_plain
 
 _PREFIXES = ("module.", "state_dict.", "backbone.", "encoder.", "model.")
-_SMALLEST_SHARE = 0.5
-"""Share of the encoder's weights that must be found, or the file is of another network."""
+_HEADS = (
+    "fc.", "_fc.", "classifier.", "head.", "last_linear.", "conv_head.", "bn2.", "_conv_head.",
+    "_bn1.",
+)  # fmt: skip
+"""Layers of a classifier, which files may lack: no feature passes through them."""
+
+_SHOWN = 3
 
 
 def load_encoder_weights(encoder: nn.Module, source: str) -> str:
-    """Load weights into an encoder and say how many fitted.
+    """Load weights into an encoder, all that it has, and say how many.
 
     Names are compared without prefixes such as ``backbone.`` or ``module.``. The first
     convolution is fitted to another number of bands by repeating its mean over bands, scaled so
-    that the response to equal bands stays the same. Classification heads are left out.
+    that the response to equal bands stays the same. Classification heads are left out; counters of
+    batches are loaded where they are there.
 
     Args:
         encoder: of a ``Segmenter``.
@@ -31,7 +37,7 @@ def load_encoder_weights(encoder: nn.Module, source: str) -> str:
 
     Raises:
         ModelError: no such file or name, a file with more than tensors in it (nothing is
-            unpickled), or weights of another network.
+            unpickled), or a file without some of the encoder's weights.
     """
     found = _strip(_read(source))
     own = encoder.state_dict()
@@ -46,14 +52,20 @@ def load_encoder_weights(encoder: nn.Module, source: str) -> str:
         if fitted is not None:
             fitting[name] = fitted
     weights = [name for name, value in own.items() if value.is_floating_point()]
+    missing = [bare for bare, name in names.items() if name in weights and name not in fitting]
+    missing = [bare for bare in missing if not bare.startswith(_HEADS)]
     loaded = sum(name in fitting for name in weights)
-    if loaded < _SMALLEST_SHARE * len(weights):
+    if missing:
+        more = ", ..." if len(missing) > _SHOWN else ""
         raise ModelError(
-            f"{source} fits only {loaded} of the encoder's {len(weights)} weights: it is of "
-            "another network; name the encoder that it was made for"
+            f"{source} fits only {loaded} of the encoder's {len(weights)} weights (not "
+            f"{', '.join(missing[:_SHOWN])}{more}): it is of another network; set model.encoder to "
+            "the encoder that it was made for"
         )
     encoder.load_state_dict(fitting, strict=False)
-    return f"{loaded} of {len(weights)} encoder weights from {source}"
+    rest = sum(bare not in names and not bare.startswith(_HEADS) for bare in found)
+    unused = f", which has {rest} more that the encoder does not have" if rest else ""
+    return f"{loaded} of {len(weights)} encoder weights from {source}{unused}"
 
 
 def _read(source: str) -> Mapping[str, Tensor]:

@@ -322,7 +322,7 @@ class Adapter:
         return {
             "domains": list(self.data.domains),
             "images": len(self.data.records),
-            "manifest_sha256": self.data.hash,
+            "manifest_sha256": self.data.contents.hash,
             "methods": [method.name for method in self._settings.adaptation.methods],
             "classes_matched": self.data.matched is not None,
             "own_statistics": self.data.own_statistics,

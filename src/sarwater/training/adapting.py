@@ -2,6 +2,7 @@
 
 import json
 import math
+import shlex
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from sarwater.config import (
     write_settings,
 )
 from sarwater.datasets.manifest import Manifest
+from sarwater.engines.torch_engine import torch_threads
 from sarwater.errors import ConfigError, ModelError
 from sarwater.files import mark_as_own, refuse_existing, refuse_inputs, write_json
 from sarwater.losses.terms import check_values_per_class
@@ -26,11 +28,17 @@ from sarwater.report.adaptation_charts import draw_examples, draw_signals
 from sarwater.report.gallery import EXAMPLES, write_examples
 from sarwater.training.adapter import Adapter, require_teacher
 from sarwater.training.folder import RunFolder
+from sarwater.training.identity import check_settings
 from sarwater.training.matching import shift_of
-from sarwater.training.processes import launched_fabric
 from sarwater.training.run import Run
-from sarwater.training.start import finished_run, resumed_run, with_network
-from sarwater.training.target import check_target
+from sarwater.training.start import (
+    finished_run,
+    new_run,
+    resumed_run,
+    with_network,
+    with_normalization,
+)
+from sarwater.training.target import check_target, prepare_target
 from sarwater.training.validation import ChipPredictor
 
 _DRAWN = 4
@@ -86,6 +94,11 @@ class AdaptFolder:
             shutil.copyfile(model, self.source_only.bundle)
         write_settings(settings, self.settings)
 
+    def resume_command(self, source: Manifest, target: Manifest) -> str:
+        """Return the command that goes on with the folder."""
+        tables = [str(source.path or "SOURCE"), "--target", str(target.path or "TARGET")]
+        return shlex.join(["sarwater", "adapt", *tables, "--resume", str(self.path)])
+
     def read_settings(self) -> TrainSettings:
         """Read the settings.
 
@@ -131,11 +144,24 @@ def start_adapting(
     folder = AdaptFolder(out)
     if is_first_process():  # at once, before the others are waited for
         refuse_existing(out, overwrite=overwrite, folder=True)
-    fabric = launched_fabric(settings.run)
-    if fabric.is_global_zero:
-        folder.create(settings, model, overwrite=overwrite)
-    fabric.barrier()  # the others look into the folder
-    return _go_on(settings, source, target, folder)
+    go_on = folder.resume_command(source, target)
+    with torch_threads(settings.run.threads):
+        # Everything is read before the folder is made, which may replace a former one.
+        if model is None:
+            plain = _source_only(settings)
+            run = new_run(plain, source, folder.source_only.path, go_on=go_on)
+            prepare_target(settings, target, run.data, 1)
+        else:
+            chosen = adapted_settings(settings, model)
+            run = new_run(chosen, source, folder.adapted.path, target=target, go_on=go_on)
+        if run.fabric.is_global_zero:
+            folder.create(settings, model, overwrite=overwrite)
+        run.fabric.barrier()  # the others look into the folder
+        run.start(overwrite=True)
+        run.fit()
+    if model is None:
+        run = _adapted(settings, source, target, folder)
+    return _compared(run, folder)
 
 
 def checked_settings(
@@ -150,7 +176,7 @@ def checked_settings(
         ModelError: the model cannot be read.
     """
     if model is not None:
-        settings = _as(settings, load_bundle(model))
+        settings = _as(settings, model, source)
     if not settings.adaptation.methods:
         raise ConfigError(
             "adaptation.methods is empty: name at least one of dann, output_space, self_training "
@@ -169,23 +195,29 @@ def resume_adapting(source: Manifest, target: Manifest, out: Path) -> dict[str, 
         ModelError: there is nothing to go on with, or the chips have changed since.
     """
     folder = AdaptFolder(out)
-    return _go_on(folder.read_settings(), source, target, folder)
-
-
-def _go_on(
-    settings: TrainSettings, source: Manifest, target: Manifest, folder: AdaptFolder
-) -> dict[str, Any]:
-    before, after = folder.source_only, folder.adapted
+    settings, before = folder.read_settings(), folder.source_only
     if not before.bundle.is_file() or before.checkpoint.is_file():
-        plain = settings.model_copy(update={"adaptation": AdaptationSettings()})
-        _run(plain, source, None, before, folder)
-    run = _run(adapted_settings(settings, before.bundle), source, target, after, folder)
-    assert run.adapter is not None
-    found: dict[str, Any] = {}
-    if run.fabric.is_global_zero:
-        found = _compare(run, run.adapter, folder)
-    run.fabric.barrier()
-    return found
+        _run(
+            _source_only(settings),
+            source,
+            None,
+            before,
+            folder,
+            folder.resume_command(source, target),
+        )
+    return _compared(_adapted(settings, source, target, folder), folder)
+
+
+def _source_only(settings: TrainSettings) -> TrainSettings:
+    return settings.model_copy(update={"adaptation": AdaptationSettings()})
+
+
+def _adapted(
+    settings: TrainSettings, source: Manifest, target: Manifest, folder: AdaptFolder
+) -> Run:
+    chosen = adapted_settings(settings, folder.source_only.bundle)
+    go_on = folder.resume_command(source, target)
+    return _run(chosen, source, target, folder.adapted, folder, go_on)
 
 
 def _run(
@@ -194,12 +226,24 @@ def _run(
     target: Manifest | None,
     out: RunFolder,
     folder: AdaptFolder,
+    go_on: str,
 ) -> Run:
-    go_on = f"sarwater adapt SOURCE --target TARGET --resume {folder.path}"
-    if out.checkpoint.is_file():
-        init = settings.model.init
-        return resumed_run(source, out.path, target, init=init, go_on=go_on)
-    return finished_run(settings, source, out.path, target=target, overwrite=True, go_on=go_on)
+    if not out.checkpoint.is_file():
+        return finished_run(settings, source, out.path, target=target, overwrite=True, go_on=go_on)
+    begun = {"settings": out.read_settings().model_dump(mode="json"), "target": target is not None}
+    wanted = settings.model_dump(mode="json")
+    check_settings(begun, wanted, out.path, folder.settings, may_end_otherwise=False)
+    init = settings.model.init
+    return resumed_run(source, out.path, target, init=init, go_on=go_on)
+
+
+def _compared(run: Run, folder: AdaptFolder) -> dict[str, Any]:
+    assert run.adapter is not None
+    found: dict[str, Any] = {}
+    if run.fabric.is_global_zero:
+        found = _compare(run, run.adapter, folder)
+    run.fabric.barrier()
+    return found
 
 
 def adapted_settings(settings: TrainSettings, start: Path | None) -> TrainSettings:
@@ -213,10 +257,12 @@ def adapted_settings(settings: TrainSettings, start: Path | None) -> TrainSettin
     return settings.model_copy(update=update)
 
 
-def _as(settings: TrainSettings, bundle: Bundle) -> TrainSettings:
+def _as(settings: TrainSettings, model: Path, source: Manifest) -> TrainSettings:
     """Return settings that build the network of a model, and see as it does."""
-    patches = settings.patches.model_copy(update={"size": bundle.info.patch_size})
-    return with_network(settings, bundle.info).model_copy(update={"patches": patches})
+    info = load_bundle(model).info
+    patches = settings.patches.model_copy(update={"size": info.patch_size})
+    chosen = with_network(settings, info).model_copy(update={"patches": patches})
+    return with_normalization(chosen, info, source, model, keeps_statistics=True)
 
 
 def _compare(run: Run, adapter: Adapter, folder: AdaptFolder) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Checkpoints of a training run: whole or not at all, and opened without running code."""
 
-from collections.abc import Mapping
+import os
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,8 @@ class Progress:
         default_factory=lambda: {"threshold": 0.5, "seed_margin": 0.0, "classes": None}
     )
     """How pseudo-labels divide: water probability, and the two classes of backscatter."""
+    first_weights: str = ""
+    """Where the encoder's weights come from, in words."""
     seconds: float = 0.0
     """Time spent, by all sessions of the run."""
 
@@ -114,6 +116,8 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     with atomic_path(path, overwrite=True) as aside:
         try:
             torch.save({"format": _FORMAT, **state}, aside)
+            with aside.open("rb+") as file:
+                os.fsync(file.fileno())  # or a machine that goes down may keep the name alone
         except (torch.OutOfMemoryError, torch.AcceleratorError):  # of the device
             raise
         except RuntimeError as error:  # torch's word for a full disk
@@ -137,34 +141,3 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict) or state.get("format") != _FORMAT:
         raise ModelError(f"{path} is no checkpoint of this version of sarwater")
     return state
-
-
-def check_belongs(
-    state: Mapping[str, Any], expected: Mapping[str, Any], run: Path, settings: Path
-) -> None:
-    """Check that a checkpoint was written by the run that is to go on.
-
-    Args:
-        state: of the checkpoint.
-        expected: ``manifest`` and ``target`` (hashes; None without a target), ``world_size``.
-        run: the folder, for the message.
-        settings: its file of settings, for the message.
-
-    Raises:
-        ModelError: it belongs to other chips or another number of processes.
-    """
-    for part, name in (("manifest", "manifest"), ("target", "target's manifest")):
-        if state.get(part) == expected[part]:
-            continue
-        if not state.get(part) or not expected[part]:
-            had = "with" if state.get(part) else "without"
-            raise ModelError(f"{run} was started {had} a target: resume it in the same way")
-        raise ModelError(
-            f"the chips of the {name} have changed since {run} was started: resume with the "
-            "manifest of then, or start a new run"
-        )
-    if state["world_size"] != expected["world_size"]:
-        raise ModelError(
-            f"{run} ran in {state['world_size']} processes, this is {expected['world_size']}: "
-            f"resume on as many devices, or name them in {settings} (run.devices)"
-        )

@@ -3,20 +3,27 @@
 import hashlib
 import math
 import statistics
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from sarwater.config import TrainSettings
 from sarwater.datasets.manifest import ChipRecord, Manifest
-from sarwater.errors import DataError
+from sarwater.errors import DataError, SarwaterWarning
 from sarwater.losses.terms import check_values_per_class
 from sarwater.normalize import BandStatistics, Normalizer, RunningStatistics
 from sarwater.progress import track
+from sarwater.ranks import is_first_process
 from sarwater.raster import pixel_area
+from sarwater.training.identity import Contents, fingerprint
 from sarwater.training.patches import ChipCache
 from sarwater.training.sampling import Places, Sampler, places_of
 from sarwater.types import IGNORE, Chip, Units
+
+_SHOWN = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +43,10 @@ class TrainingData:
     """Metres; the median of the chips, None where a chip has no CRS."""
     description: dict[str, Any]
     """For the model file: domains, chips, a hash of the manifest's rows."""
+    contents: Contents
+    """What the chips of both splits hold, to know them again."""
+    unused: tuple[str, ...] = ()
+    """Training chips of which no patch is ever shown."""
 
     def with_statistics(self, statistics: BandStatistics | None) -> "TrainingData":
         """Return the data normalized by other statistics than those of its own chips, if any."""
@@ -72,10 +83,14 @@ def prepare(settings: TrainSettings, manifest: Manifest) -> TrainingData:
     for index in track(range(len(val_part)), "reading val chips", len(val_part)):
         survey.add_val(val[index], val.records[index])
     survey.check(data.train_split, data.val_split, manifest)
+    rows = rows_hash(records)
+    sampler = Sampler(Places.join(survey.places), settings.patches, settings.run.seed)
+    unused = np.setdiff1d(np.arange(len(train_part)), sampler.places.chip)
+    survey.warn_of_small([int(index) for index in unused], train.records)
     return TrainingData(
         train,
         val,
-        Sampler(Places.join(survey.places), settings.patches, settings.run.seed),
+        sampler,
         survey.normalizer(),
         {name: sums.result() for name, sums in survey.groups.items()},
         bands,
@@ -83,11 +98,13 @@ def prepare(settings: TrainSettings, manifest: Manifest) -> TrainingData:
         manifest.classes,
         survey.pixel_size(),
         {
-            "manifest_sha256": rows_hash(records),
+            "manifest_sha256": rows,
             "domains": sorted({record.domain for record in records}),
             "train_chips": len(train_part),
             "val_chips": len(val_part),
         },
+        Contents.of(rows, [record.id for record in records], survey.fingerprints),
+        tuple(train.records[index].id for index in unused),
     )
 
 
@@ -143,11 +160,15 @@ class _Survey:
         self._labels = {"train": [0, 0], "val": [0, 0]}
         self.groups: dict[str, RunningStatistics] = {}
         self.places: list[Places] = []
+        self.fingerprints: list[tuple[float, ...]] = []
+        self._small: set[int] = set()
 
     def add_train(self, index: int, chip: Chip, record: ChipRecord) -> None:
         assert chip.target is not None
         self._all.add(chip.image, chip.valid)
         self.places.append(places_of(index, chip.target, chip.valid, self._size))
+        if min(chip.valid.shape) < self._size and (chip.valid & (chip.target != IGNORE)).any():
+            self._small.add(index)
         area = pixel_area(chip.grid)
         self._pixel_sizes.append(math.sqrt(area) if area else None)
         self._add("train", chip, record)
@@ -157,6 +178,7 @@ class _Survey:
 
     def _add(self, split: str, chip: Chip, record: ChipRecord) -> None:
         assert chip.target is not None
+        self.fingerprints.append(fingerprint(chip))
         counted = chip.target[chip.valid & (chip.target != IGNORE)]
         self._labels[split][0] += int((counted == 0).sum())
         self._labels[split][1] += int((counted != 0).sum())
@@ -181,6 +203,19 @@ class _Survey:
                     f"{' and none labelled '.join(missing)}; move chips there that have some "
                     "(`sarwater split`), or check the codes"
                 )
+
+    def warn_of_small(self, unused: Sequence[int], records: Sequence[ChipRecord]) -> None:
+        """Name the chips without a patch whose labels would be shown by smaller patches."""
+        names = [records[index].id for index in unused if index in self._small]
+        if names and is_first_process():
+            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            warnings.warn(
+                f"{len(names)} of {len(records)} training chips are smaller than a patch of "
+                f"{self._size} px and never shown ({', '.join(names[:_SHOWN])}{more}): too much of "
+                "the patch would be without data; lower patches.size, or raise patches.max_nodata",
+                SarwaterWarning,
+                stacklevel=3,
+            )
 
     def normalizer(self) -> Normalizer:
         return Normalizer(

@@ -3,17 +3,26 @@
 import csv
 import io
 import json
+import shlex
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sarwater.config import TrainSettings, build_settings, read_yaml
+from sarwater.datasets.manifest import Manifest
 from sarwater.errors import ModelError
 from sarwater.files import atomic_path, mark_as_own, refuse_existing, write_json, write_text
 
 _ALSO = ("checkpoints", "curves.png", "tensorboard", "loggers.json", "wandb")
 """What else a run writes into its folder."""
+
+
+def resume_command(run: Path, manifest: Manifest, target: Manifest | None = None) -> str:
+    """Return what goes on with a run: a command, or a call where the run has a target."""
+    if target is not None:
+        return "sarwater.training.start.resume(source, folder, target)"
+    return shlex.join(["sarwater", "train", str(manifest.path or "MANIFEST"), "--resume", str(run)])
 
 
 class RunFolder:
@@ -42,6 +51,11 @@ class RunFolder:
         self.checkpoint.parent.mkdir(parents=True)
         files = (self.bundle, self.settings, self.curves, self.sampling, self.summary)
         mark_as_own(self.path, (*(path.name for path in files), *_ALSO))
+
+    def clear_unfinished(self) -> None:
+        """Remove what processes that were killed while they wrote a checkpoint left beside it."""
+        for aside in self.checkpoint.parent.glob(f".writing-*{self.checkpoint.suffix}"):
+            aside.unlink(missing_ok=True)
 
     def read_settings(self) -> TrainSettings:
         """Read the settings of the run.
@@ -101,10 +115,12 @@ class RunFolder:
         return found
 
     def describe(self) -> str:
-        """Say in two lines what came out."""
+        """Say in a few lines what came out."""
         summary = self.read_summary()
         found = summary["validation"]
-        return (
+        first = summary.get("first_weights")
+        began = f"first weights: {first}\n" if first else ""
+        return began + (
             f"{self.bundle}: epoch {summary['best_epoch']} of {summary['epochs']}, "
             f"{summary['seconds']:.0f} s\n"
             f"validation F1 {found['f1']:.3f}, IoU {found['iou']:.3f} at threshold "

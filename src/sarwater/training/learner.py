@@ -73,6 +73,8 @@ class Learner(nn.Module):
         self.loss = loss
         self.alignments = nn.ModuleDict(alignments or {})
         self._reduce = reduce
+        self.first_weights = ""
+        """Where those of the encoder come from, in words; empty where they are random."""
 
     def forward(self, image: Tensor, target: Tensor, beside: TargetBatch | None = None) -> Learned:
         """Run source, target and mixed patches through the network together, and add up.
@@ -135,7 +137,9 @@ def build_learner(
         elif isinstance(method, OutputSpaceMethod):
             classes = len(data.classes)
             alignments[method.name] = OutputAlignment(method, classes, names, all_reduce_sum)
-    learner = Learner(_network(settings, data), loss, alignments, all_reduce_sum)
+    network, first_weights = _network(settings, data)
+    learner = Learner(network, loss, alignments, all_reduce_sum)
+    learner.first_weights = first_weights
     for parameter in learner.parameters():
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
@@ -149,11 +153,12 @@ def patch_losses(logits: Tensor, target: Tensor) -> Tensor:
     return losses.flatten(1).sum(dim=1) / valid
 
 
-def _network(settings: TrainSettings, data: TrainingData) -> Segmenter:
-    model = settings.model
+def _network(settings: TrainSettings, data: TrainingData) -> tuple[Segmenter, str]:
+    """Build the network; say where the encoder's weights come from, empty where nowhere."""
+    model, text = settings.model, ""
     network = Segmenter(model.architecture, len(data.bands), len(data.classes))
     if model.encoder_weights is not None:
-        load_encoder_weights(network.encoder, model.encoder_weights)
+        text = load_encoder_weights(network.encoder, model.encoder_weights)
     if model.init is not None:
         start = load_bundle(model.init)
         if start.info.bands != data.bands or len(start.info.classes) != len(data.classes):
@@ -170,7 +175,7 @@ def _network(settings: TrainSettings, data: TrainingData) -> Segmenter:
                 f"{_differences(start.info.architecture, model.architecture)}; set the model's "
                 "values"
             ) from error
-    return network
+    return network, text
 
 
 def _differences(there: Architecture, here: Architecture) -> str:

@@ -76,8 +76,8 @@ class Loggers:
 
     def log(self, history: Rows) -> None:
         """Send the last row, and before it what a logger does not have yet."""
-        if "tensorboard" in self._settings.run.loggers:
-            _log_to_tensorboard(self._folder / "tensorboard", history)
+        if {"tensorboard"} & set(self._settings.run.loggers) - self._failed:
+            self._try("tensorboard", partial(_log_to_tensorboard, self._folder, history))
         for name in self._services:
             if name not in self._failed:
                 self._try(name, partial(self._send, name, history))
@@ -98,9 +98,11 @@ class Loggers:
         except Exception as error:  # whatever the service's client raises
             self._failed.add(name)
             known = self._read().get(name, {"epochs": 0})["epochs"]
+            words = " ".join(str(error).split())
+            has = f"{name} has {known} of its epochs, and " if name in _MAKERS else ""
             warnings.warn(
-                f"{name} failed ({type(error).__name__}: {str(error)[:300]}). The run goes on; "
-                f"{name} has {known} of its epochs, and {self._folder / 'curves.csv'} has all",
+                f"{name} failed ({type(error).__name__}: {words[:300]}). The run goes on; "
+                f"{has}{self._folder / 'curves.csv'} has all",
                 SarwaterWarning,
                 stacklevel=2,
             )
@@ -136,9 +138,10 @@ class Loggers:
         return known
 
 
-def _log_to_tensorboard(folder: Path, history: Rows) -> None:
+def _log_to_tensorboard(run: Path, history: Rows) -> None:
     from lightning.fabric.loggers.tensorboard import TensorBoardLogger
 
+    folder = run / "tensorboard"
     # A file an epoch, all in one folder (one curve): a resumed run replaces what it repeats.
     row, suffix = history[-1], f".epoch{len(history):04d}"
     for former in folder.glob(f"*{suffix}"):

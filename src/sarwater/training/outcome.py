@@ -74,6 +74,8 @@ def summary_of(
         "threads": torch.get_num_threads(),
         "versions": {"sarwater": __version__, "torch": torch.__version__},
     }
+    if progress.first_weights:
+        summary["first_weights"] = progress.first_weights
     if adapter is not None:
         summary["target"] = {**best["target"], **adapter.description}
     return summary

@@ -117,6 +117,19 @@ def gather(fabric: Fabric, tensor: Tensor) -> Tensor:
     return gathered.cpu()
 
 
+def agree(fabric: Fabric, due: bool, stop: bool) -> tuple[bool, bool]:
+    """Return what all processes do: save where the first one is due, stop where any was asked to.
+
+    A scheduler may tell one process alone, and clocks differ.
+    """
+    if fabric.world_size == 1:
+        return due, stop
+    own = torch.tensor([due and fabric.is_global_zero, stop], dtype=torch.int32)
+    own = own.to(fabric.device)
+    distributed.all_reduce(own, op=distributed.ReduceOp.MAX)
+    return bool(own[0]), bool(own[1])
+
+
 def share_buffers(fabric: Fabric, network: nn.Module) -> None:
     """Give every process the buffers of the first, whose weights are the ones that are kept.
 

@@ -22,9 +22,10 @@ from sarwater.models.bundle import load_bundle, save_bundle
 from sarwater.normalize import BandStatistics
 from sarwater.progress import Step, step, track
 from sarwater.training.adapter import Adapter
-from sarwater.training.checkpoint import Progress, check_belongs, save_checkpoint
+from sarwater.training.checkpoint import Progress, save_checkpoint
 from sarwater.training.data import prepare
-from sarwater.training.folder import RunFolder
+from sarwater.training.folder import RunFolder, resume_command
+from sarwater.training.identity import Identity
 from sarwater.training.learner import averaged, build_learner, patch_losses
 from sarwater.training.loggers import Loggers
 from sarwater.training.outcome import best_bundle, summary_of, with_threshold
@@ -36,6 +37,7 @@ from sarwater.training.patches import (
     steps_per_epoch,
 )
 from sarwater.training.processes import (
+    agree,
     clip_gradients,
     freeze_unused,
     gather,
@@ -71,7 +73,7 @@ class Run:
             statistics: of the start model, in place of the source's own.
             go_on: command that resumes the run, for messages.
         """
-        self._go_on = go_on or f"sarwater train --resume {folder.path}"
+        self._go_on = go_on or resume_command(folder.path, manifest, target)
         self.settings = settings
         self.folder = folder
         chosen = settings.run
@@ -106,7 +108,7 @@ class Run:
             self.average.to(self.fabric.device)
         # Dropout differs between processes, and is the same whenever the run is repeated.
         torch.manual_seed(chosen.seed * 1009 + self.fabric.global_rank)
-        self.progress = Progress()
+        self.progress = Progress(first_weights=learner.first_weights)
         self._began = self._saved_at = time.monotonic()
         self._asked_to_stop: Callable[[], bool] = lambda: False
 
@@ -172,7 +174,8 @@ class Run:
         if progress.step == 0:
             shown = self.steps * self.settings.optimization.batch_size * self.fabric.world_size
             report = self.data.sampler.report(patches.drawn[:shown], *patches.label_counts(shown))
-            progress.sampling.append({"epoch": progress.epoch, **report})
+            unused = {"unused_chips": list(self.data.unused)} if progress.epoch == 0 else {}
+            progress.sampling.append({"epoch": progress.epoch, **report, **unused})
         self.learner.train()
         size, fabric = self.settings.optimization.batch_size, self.fabric
         batches = batch_indices(self.steps, size, fabric.global_rank, fabric.world_size)
@@ -263,9 +266,7 @@ class Run:
     def _maybe_save(self) -> None:
         minutes = self.settings.run.checkpoint_minutes
         due = time.monotonic() - self._saved_at >= 60 * minutes
-        stop = self._asked_to_stop()
-        if self.fabric.world_size > 1:
-            due, stop = self.fabric.broadcast((due, stop))
+        due, stop = agree(self.fabric, due, self._asked_to_stop())
         if due or stop:
             self._save()
         if stop:
@@ -279,7 +280,7 @@ class Run:
         is_cuda = device.type == "cuda"
         cuda_random = list(gather(self.fabric, torch.cuda.get_rng_state(device))) if is_cuda else []
         state = {
-            **self._identity,
+            **self._identity.state_dict(),
             "adapter": self.adapter.state_dict() if self.adapter else None,
             "learner": self.bare.state_dict(),
             "average": self.average.state_dict() if self.average is not None else None,
@@ -296,20 +297,18 @@ class Run:
         self._saved_at = time.monotonic()
 
     @property
-    def _identity(self) -> dict[str, Any]:
-        return {
-            "manifest": self.data.description["manifest_sha256"],
-            "target": self.adapter.data.hash if self.adapter else None,
-            "world_size": self.fabric.world_size,
-        }
+    def _identity(self) -> Identity:
+        target = self.adapter.data.contents if self.adapter else None
+        settings = self.settings.model_dump(mode="json")
+        return Identity(settings, self.fabric.world_size, self.data.contents, target)
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from a checkpoint's state.
 
         Raises:
-            ModelError: it belongs to other chips or another number of processes.
+            ModelError: it belongs to other chips, settings or another number of processes.
         """
-        check_belongs(state, self._identity, self.folder.path, self.folder.settings)
+        self._identity.check(state, self.folder.path, self.folder.settings)
         if self.adapter is not None:
             self.adapter.load_state_dict(state["adapter"])
         self.bare.load_state_dict(state["learner"])

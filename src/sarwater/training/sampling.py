@@ -120,7 +120,7 @@ class Sampler:
             raise DataError(
                 f"none of {len(usable)} patches of {self.settings.size} px has labelled valid "
                 f"pixels and at most {self.settings.max_nodata:.0%} without data; check the "
-                "labels, or raise patches.max_nodata"
+                "labels, lower patches.size where chips are smaller, or raise patches.max_nodata"
             )
         self.places = self.places[usable]
         self.losses = np.full(len(self.places), np.nan)
@@ -144,9 +144,10 @@ class Sampler:
     def offsets(self, drawn: IntArray, epoch: int) -> tuple[IntArray, IntArray]:
         """Return the first rows and columns of drawn patches.
 
-        ``uniform`` moves each place by up to half the distance to the next, so that every pixel
-        offset within the chip occurs; the others cut where their counts were taken. What is
-        cut there may be without data: `accepts` says whether the move stands.
+        ``uniform`` moves each place by up to half the distance to the next, and back to the border
+        where that leaves the chip: every pixel offset within the chip occurs, those at the border
+        more often than others. The other strategies cut where their counts were taken. What is cut
+        there may be without data: `accepts` says whether the move stands.
         """
         row, col = self.places.row[drawn], self.places.col[drawn]
         if self.settings.strategy != Strategy.UNIFORM:

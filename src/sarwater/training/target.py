@@ -18,6 +18,7 @@ from sarwater.normalize import BandStatistics, Normalizer, RunningStatistics
 from sarwater.progress import track
 from sarwater.raster import Scene, read_header
 from sarwater.training.data import TrainingData, labelled_chips, rows_hash
+from sarwater.training.identity import Contents, fingerprint
 from sarwater.training.patches import ChipCache
 from sarwater.training.sampling import Places, Sampler, places_of
 from sarwater.types import Chip, Units
@@ -49,6 +50,8 @@ class TargetData:
     domains: tuple[str, ...]
     records: tuple[ChipRecord, ...]
     """The rows, without labels."""
+    contents: Contents
+    """What the images hold, to know them again."""
 
     @property
     def normalizer(self) -> Normalizer:
@@ -69,11 +72,6 @@ class TargetData:
         """Return the target normalized as ``radiometry`` of an earlier process said."""
         matched = BandStatistics(**found["matched"]) if found["matched"] else None
         return replace(self, own_statistics=found["own_statistics"], matched=matched)
-
-    @property
-    def hash(self) -> str:
-        """SHA-256 of what the rows say."""
-        return rows_hash(self.records)
 
     def group_at(self, index: int) -> BandStatistics | None:
         """Return the statistics of a chip's domain or scene, None where none are needed."""
@@ -117,10 +115,12 @@ def prepare_target(
     groups: dict[str, RunningStatistics] = {}
     pooled = RunningStatistics()
     places: list[Places] = []
+    fingerprints: list[tuple[float, ...]] = []
     for index in track(range(len(chips.records)), "reading target", len(chips.records)):
         chip, record = chips[index], chips.records[index]
         places.append(places_of(index, np.zeros(chip.valid.shape, np.uint8), chip.valid, size))
         pooled.add(chip.image, chip.valid)
+        fingerprints.append(fingerprint(chip))
         if chip.valid.any():
             group = grouped.group_of(record.domain, record.scene, record.id)
             groups.setdefault(group, RunningStatistics()).add(chip.image, chip.valid)
@@ -148,6 +148,7 @@ def prepare_target(
         pooled.result(),
         part.domains,
         part.records,
+        Contents.of(rows_hash(part.records), [one.id for one in chips.records], fingerprints),
     )
 
 
