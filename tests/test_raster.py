@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pyproj
 import pytest
 import rasterio
 from affine import Affine
@@ -614,6 +615,27 @@ def test_the_area_of_a_pixel() -> None:
     # One thousandth of a degree is 111.195 m along the meridian, half of it at 60 degrees north.
     area = pixel_area(Grid(1, 1, degrees, "EPSG:4326"))
     assert area == pytest.approx(111.195**2 * 0.5, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("crs", "x", "y", "size"),
+    [
+        ("EPSG:3857", 1_000_000, 8_400_000, 10),
+        ("EPSG:3857", 20_037_505, -8_400_000, 10),
+        ("EPSG:3413", 1_500_000, -2_000_000, 40),
+    ],
+)
+def test_areas_are_true_where_the_crs_distorts_them(
+    crs: str, x: float, y: float, size: float
+) -> None:
+    to_degrees = pyproj.Transformer.from_crs(crs, "EPSG:4326", always_xy=True)
+    lon, lat = to_degrees.transform([x, x + size, x + size, x], [y, y, y - size, y - size])
+    expected, _ = pyproj.Geod(ellps="WGS84").polygon_area_perimeter(lon, lat)
+    area = pixel_area(Grid(1, 1, Affine(size, 0, x, 0, -size, y), crs))
+    if abs(size**2 / abs(expected) - 1) > 0.02:
+        assert area == pytest.approx(abs(expected), rel=1e-4)
+    else:
+        assert area == size**2
 
 
 def test_a_window_of_a_grid_lies_in_place() -> None:

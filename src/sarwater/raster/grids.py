@@ -3,13 +3,17 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import rasterio
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
-from rasterio.warp import transform_bounds
+from rasterio.warp import transform, transform_bounds
 
 from sarwater.errors import DataError
 from sarwater.types import Grid
+
+_DISTORTED = 0.02
+"""Share by which an area in a CRS may differ from the true one before that one is taken."""
 
 
 def check_same_grid(one: Grid, other: Grid, one_path: Path, other_path: Path) -> None:
@@ -81,7 +85,9 @@ def lonlat_bounds(grid: Grid, path: Path | None = None) -> tuple[float, float, f
 def pixel_area(grid: Grid) -> float | None:
     """Return the area of the middle pixel in square metres, or None without a CRS.
 
-    Geographic grids are measured on a sphere of the Earth's mean radius (6,371,009 m).
+    Geographic grids are measured on a sphere of the Earth's mean radius (6,371,009 m). Projected
+    ones count as their CRS says where that is right to 2 %, as of UTM and equal areas; elsewhere
+    (Web Mercator, far from the equator) on the ellipsoid.
     """
     if grid.crs is None:
         return None
@@ -92,7 +98,27 @@ def pixel_area(grid: Grid) -> float | None:
         metres = math.radians(1) * 6_371_009.0
         return float(area * metres**2 * max(math.cos(math.radians(latitude)), 0))
     _, factor = crs.linear_units_factor
-    return float(area * factor**2)
+    said, true = float(area * factor**2), _area_on_the_ellipsoid(grid)
+    return said if true is None or abs(said / true - 1) < _DISTORTED else true
+
+
+def _area_on_the_ellipsoid(grid: Grid) -> float | None:
+    """Return the area of the middle pixel on WGS 84; None where it has no place there."""
+    middle = np.array([grid.width, grid.height]) / 2
+    points = [middle + step for step in ((0, 0), (0.5, 0), (-0.5, 0), (0, 0.5), (0, -0.5))]
+    xs, ys = zip(*(grid.transform @ tuple(point) for point in points), strict=True)
+    try:
+        lon, lat = np.radians(transform(grid.crs, "EPSG:4326", xs, ys))
+    except (RasterioError, CPLE_BaseError):
+        return None
+    sine = math.sin(lat[0])
+    eccentricity, radius = 0.00669437999, 6_378_137.0  # squared; metres
+    across = radius / math.sqrt(1 - eccentricity * sine**2)  # of the parallel's curvature
+    along = across * (1 - eccentricity) / (1 - eccentricity * sine**2)  # of the meridian's
+    turn = (lon[1::2] - lon[2::2] + math.pi) % (2 * math.pi) - math.pi
+    east, north = turn * across * math.cos(lat[0]), (lat[1::2] - lat[2::2]) * along
+    area = abs(float(east[0] * north[1] - east[1] * north[0]))
+    return area if math.isfinite(area) and area > 0 else None
 
 
 def _is_same_crs(one: str, other: str) -> bool:
