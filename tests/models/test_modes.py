@@ -49,10 +49,3 @@ def test_every_module_gets_its_own_mode_back() -> None:
     with evaluating(network):
         assert not any(module.training for module in network.modules())
     assert [module.training for module in network.modules()] == [False, True, False]
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_an_exported_network_stays_on_its_device() -> None:
-    network = nn.Conv2d(2, 2, 1).cuda()
-    to_onnx(network, 2, 32)
-    assert network.weight.is_cuda

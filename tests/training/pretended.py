@@ -3,7 +3,7 @@
 Its tensors meet none of the CPU in one operation, but for single values and indices, as on CUDA. So
 that a run on it fails where a tensor was made on the wrong device, which no CPU can show.
 
-``python -m tests.training.pretended CASE FOLDER`` trains there, in a process of its own: torch
+``python -m tests.training.pretended CASE FOLDER`` works there, in a process of its own: torch
 ends badly once it has had a device made of Python.
 """
 
@@ -21,6 +21,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from sarwater.config import TrainSettings
 from sarwater.datasets.manifest import read_manifest
+from sarwater.models.exporting import to_onnx
 from sarwater.training.run import Run
 from sarwater.training.start import resume, train
 from tests.training.lakes import EVERYTHING_RANDOM, settings, write_chips
@@ -192,7 +193,13 @@ def train_there(case: str, folder: Path) -> None:
 
 if __name__ == "__main__":
     register()
-    if sys.argv[1] == "mixed":
+    case = sys.argv[1]
+    if case == "mixed":
         torch.ones(2).to(NAME) + torch.ones(2)
-    train_there(sys.argv[1], Path(sys.argv[2]))
+    elif case == "export":
+        network = torch.nn.Conv2d(2, 2, 1).to(NAME)
+        to_onnx(network, 2, 32)
+        print(network.weight.device, flush=True)
+    else:
+        train_there(case, Path(sys.argv[2]))
     os._exit(0)

@@ -30,3 +30,8 @@ def test_runs_keep_to_their_device_and_end_as_on_the_cpu(case: str, tmp_path: Pa
 def test_the_device_refuses_tensors_that_are_elsewhere(tmp_path: Path) -> None:
     done = on_the_device("mixed", tmp_path)
     assert "is not on the device" in done.stderr
+
+
+def test_an_exported_network_stays_on_its_device(tmp_path: Path) -> None:
+    done = on_the_device("export", tmp_path)
+    assert (done.returncode, done.stdout) == (0, "pretended:0\n"), done.stderr
