@@ -235,10 +235,11 @@ def test_a_failure_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_overwriting_replaces_the_folder(tmp_path: Path) -> None:
     out = tmp_path / "pair"
     write_pair(out, size=150, chip_size=50, seed=1)
-    (out / "stale.txt").write_text("old")
+    stale = out / "north" / "chips" / "stale.tif"
+    stale.write_text("of a former size")
     first = (out / "north" / "scene_VV_VH.tif").read_bytes()
     write_pair(out, size=150, chip_size=50, seed=2, overwrite=True)
-    assert not (out / "stale.txt").exists()
+    assert not stale.exists()
     assert (out / "north" / "scene_VV_VH.tif").read_bytes() != first
 
 
