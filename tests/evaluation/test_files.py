@@ -1,6 +1,7 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -134,6 +135,33 @@ def test_arrays_of_another_form_are_damage(
     np.savez_compressed(tmp_path / "counts.npz", **arrays)
     with pytest.raises(DataError, match=f"is damaged .*{message}"):
         read_evaluation(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"threshold": None}, "threshold: "),
+        ({"threshold": 1.5}, "threshold: "),
+        ({"format": 2}, "format: "),
+        ({"chips": None}, "chips: "),
+        ({"chips": [{"id": None}]}, "chips.0.id: "),
+        ({"model": []}, "model: "),
+        ({"more": 1}, "more: "),
+        (None, "the header: "),
+    ],
+)
+def test_headers_of_another_form_are_damage(
+    changes: dict[str, Any] | None, message: str, tmp_path: Path
+) -> None:
+    written(tmp_path)
+    arrays = dict(np.load(tmp_path / "counts.npz"))
+    header = json.loads(arrays["evaluation"].tobytes())
+    changed = None if changes is None else {**header, **changes}
+    arrays["evaluation"] = np.frombuffer(json.dumps(changed).encode(), np.uint8)
+    np.savez_compressed(tmp_path / "counts.npz", **arrays)
+    with pytest.raises(DataError, match=f"is damaged .*{message}") as caught:
+        read_evaluation(tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 def test_an_empty_file_is_damage(tmp_path: Path) -> None:

@@ -15,9 +15,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from sarwater.errors import DataError
 from sarwater.evaluation.chips import ChipPixels, Evaluation, MissingRadar, ModelIdentity
@@ -63,7 +64,7 @@ def read_evaluation(folder: str | Path) -> Evaluation:
         path.open("rb") as file,
         np.load(file, allow_pickle=False) as arrays,
     ):
-        header = json.loads(arrays["evaluation"].tobytes())
+        header = _read_header(arrays["evaluation"].tobytes())
         names = [field.name for field in fields(ThresholdCounts)]
         if names[-1] not in arrays:  # written before finer bins were counted
             names = names[:4]
@@ -207,24 +208,38 @@ def _header(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _evaluation(header: dict[str, Any], counts: ThresholdCounts, confusion: Any) -> Evaluation:
-    if header.pop("format") != 1:
-        raise ValueError("it was written by a newer sarwater")
-    model = header.pop("model")
-    rule = MissingRadar(header.pop("missing_radar"))
-    chips = tuple(ChipPixels(**chip) for chip in header.pop("chips"))
-    left_out = tuple(ChipPixels(**chip) for chip in header.pop("left_out"))
-    if len(chips) != len(counts.positives):
-        raise ValueError(f"{len(chips)} chips but counts of {len(counts.positives)}")
-    return Evaluation(
-        model=ModelIdentity(**{**model, "classes": tuple(model["classes"])}),
-        missing_radar=rule,
-        chips=chips,
-        left_out=left_out,
-        counts=counts,
-        confusion=confusion,
-        **header,
-    )
+class _Header(BaseModel):
+    """What ``counts.npz`` holds beside its arrays."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+    format: Literal[1]
+    model: ModelIdentity
+    data: str
+    split: str | None
+    missing_radar: MissingRadar
+    groups: str
+    threshold: float = Field(gt=0, lt=1)
+    criterion: str
+    chips: tuple[ChipPixels, ...]
+    not_counted: dict[str, str]
+    left_out: tuple[ChipPixels, ...]
+
+
+def _read_header(text: bytes) -> _Header:
+    """Raise ValueError, in one line, unless the text is a header."""
+    try:
+        return _Header.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the header"
+        raise ValueError(f"{place}: {first['msg']}") from error
+
+
+def _evaluation(header: _Header, counts: ThresholdCounts, confusion: Any) -> Evaluation:
+    if len(header.chips) != len(counts.positives):
+        raise ValueError(f"{len(header.chips)} chips but counts of {len(counts.positives)}")
+    known = {name: getattr(header, name) for name in _Header.model_fields if name != "format"}
+    return Evaluation(**known, counts=counts, confusion=confusion)
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
