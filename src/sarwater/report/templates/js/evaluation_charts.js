@@ -169,7 +169,7 @@ sarwater.spreadChart = ({ part, data, chips, threshold }) => {
         bargap: 0.06,
         showlegend: false,
         xaxis: sarwater.unitAxis("F1 of a chip"),
-        yaxis: { title: { text: "chips" } },
+        yaxis: { title: { text: "chips" }, tickformat: ",d", ...(Math.max(...chipsOf) < 6 ? { dtick: 1 } : {}) },
       },
     };
   });
