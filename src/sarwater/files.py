@@ -156,7 +156,7 @@ def _explain(path: Path, error: OSError) -> str:
     return f"cannot write {path}: {reason}; name a place where files can be written"
 
 
-_DAMAGE = (
+DAMAGE = (
     EOFError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError,
     SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
@@ -176,10 +176,14 @@ def read_errors(path: Path, advice: str, kind: type[SarwaterError] = DataError) 
         yield
     except SarwaterError:  # it says itself what is wrong with which file
         raise
-    except (OSError, *_DAMAGE) as error:
+    except (OSError, *DAMAGE) as error:
         refused = read_refusal(path, error)
-        found = f"{type(error).__name__}: {error}"
-        raise kind(refused or f"{path} is damaged ({found}); {advice}") from error
+        raise kind(refused or f"{path} is damaged ({in_a_line(error)}); {advice}") from error
+
+
+def in_a_line(error: BaseException) -> str:
+    """Say what an error of another library says, in one line that is not too long."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
 def read_refusal(path: Path, error: BaseException) -> str | None:
@@ -189,6 +193,12 @@ def read_refusal(path: Path, error: BaseException) -> str | None:
         return None
     named = error.filename or path
     return f"cannot read {named}: {error.strerror}; see to its permissions and its disk"
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove what processes that were killed while they wrote ``path`` left beside it."""
+    for aside in path.parent.glob(f"{_ASIDE}*{path.suffix}"):
+        aside.unlink(missing_ok=True)
 
 
 def _place_aside(path: Path, suffix: str = "") -> Path:

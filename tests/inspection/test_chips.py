@@ -1,5 +1,6 @@
 """One chip's summary against NumPy."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -86,3 +87,11 @@ def test_any_bands_any_units(make_tif: TifMaker, make_record: RecordMaker) -> No
     found = summarize_chip(record)
     assert tuple(band.band for band in found.bands) == bands
     assert found.problem == ""
+
+
+def test_a_chip_that_lies_nowhere_on_earth_is_told_of(tmp_path: Path, tif: TifMaker) -> None:
+    record = chip(tmp_path, "lost", speckle(1))
+    path = tif("metres.tif", speckle(1), crs="EPSG:4326", bands=("VV", "VH"))
+    found = summarize_chip(replace(record, images=(path,)))
+    assert found.problem == "bad-image"
+    assert f"{path} lies nowhere on Earth" in found.message

@@ -33,7 +33,7 @@ def fill_records(listing: Listing) -> tuple[ChipRecord, ...]:
 
     records: list[ChipRecord] = []
     problems = list(listing.problems)
-    pool = ThreadPoolExecutor(min(16, 4 * usable_cores()))
+    pool = _pool()
     try:
         results = pool.map(fill, listing.records)
         for result in track(results, "reading headers", len(listing.records), unit="files"):
@@ -63,8 +63,13 @@ def located(manifest: Manifest) -> Manifest:
         except SarwaterError:
             return record
 
-    with ThreadPoolExecutor(min(16, 4 * usable_cores())) as pool:
+    with _pool() as pool:
         return replace(manifest, records=tuple(pool.map(locate, manifest)))
+
+
+def _pool() -> ThreadPoolExecutor:
+    """Return more threads than cores, since headers are waited for."""
+    return ThreadPoolExecutor(min(16, 4 * usable_cores()))
 
 
 def _filled(record: ChipRecord, *, guess_units: bool) -> ChipRecord:

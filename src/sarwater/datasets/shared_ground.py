@@ -1,16 +1,15 @@
 """Which chips of different splits show the same ground."""
 
-import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from sarwater.datasets.manifest import ChipRecord, Manifest
 from sarwater.errors import SarwaterError
+from sarwater.files import real
 from sarwater.raster import read_header, shared_share
 from sarwater.types import Grid
 
@@ -61,12 +60,12 @@ def _same_ground(records: Sequence[ChipRecord]) -> Iterator[list[int]]:
     places: dict[object, list[int]] = defaultdict(list)
     scenes: dict[tuple[str, str], list[int]] = defaultdict(list)
     whole = set()
-    real_folder = cache(_real)
+    real_folder = cache(real)
     for position, record in enumerate(records):
         for file in record.images:
             # Without links and "..", a folder at a time: most files are no links themselves.
             plain = real_folder(file.parent) / file.name
-            files[_real(plain) if plain.is_symlink() else plain].append(position)
+            files[real(plain) if plain.is_symlink() else plain].append(position)
         if not record.scene:
             continue
         scene = (record.domain, record.scene)
@@ -77,10 +76,6 @@ def _same_ground(records: Sequence[ChipRecord]) -> Iterator[list[int]]:
     yield from files.values()
     yield from places.values()
     yield from (scenes[scene] for scene in sorted(whole))
-
-
-def _real(path: Path) -> Path:
-    return Path(os.path.realpath(path))  # ``Path.resolve`` stumbles over links in a circle
 
 
 def _representative(

@@ -27,7 +27,7 @@ class Values:
     """
 
     parts: tuple[str, ...]
-    whole: str = ""
+    whole: str
     """The text as it was given, which may be one value that has commas."""
 
     @classmethod

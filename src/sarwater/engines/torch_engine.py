@@ -22,8 +22,11 @@ _one_at_a_time = threading.Lock()
 @contextmanager
 def torch_threads(count: int | None) -> Iterator[None]:
     """Let torch compute in so many threads of the CPU in the block; None leaves its setting."""
+    if count is None:
+        yield
+        return
     former = torch.get_num_threads()
-    torch.set_num_threads(count or former)
+    torch.set_num_threads(count)
     try:
         yield
     finally:

@@ -14,8 +14,8 @@ from scipy import ndimage
 
 from sarwater.datasets.manifest import ChipRecord, Manifest
 from sarwater.errors import ConfigError, DataError, nearest
+from sarwater.evaluation.counts import DoubleArray
 from sarwater.evaluation.histogram_thresholds import (
-    DoubleArray,
     SceneHistogram,
     SceneTiles,
     histogram,

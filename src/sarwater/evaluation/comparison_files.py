@@ -8,9 +8,12 @@ from typing import Any
 from sarwater.evaluation.comparison import comparison_rows
 from sarwater.evaluation.files import csv_text, three_digits
 from sarwater.evaluation.scores import METRICS
+from sarwater.evaluation.summary import POINT_TITLES
 from sarwater.files import write_json, write_text
 
-_TITLES = {"own": "own threshold", "half": "at .5", "best": "best here (optimistic)"}
+TITLES = {"own": "own threshold", **{key: POINT_TITLES[key] for key in ("half", "best")}}
+"""What the points are called at which evaluations are compared."""
+
 _SHORT = {"precision": "P", "recall": "R", "f1": "F1", "iou": "IoU"}
 
 
@@ -48,7 +51,7 @@ def format_comparison(comparison: Mapping[str, Any]) -> str:
     lines = [f"{comparison['chips']} chips in common, {comparison['pixels']:,} pixels", ""]
     lines += [f"{'run':{width}}  threshold                precision  recall     F1    IoU"]
     for name, run in runs.items():
-        for point, title in _TITLES.items():
+        for point, title in TITLES.items():
             found = run["points"][point]
             cells = [three_digits(found[metric]["value"]) for metric in METRICS]
             lines.append(
@@ -87,7 +90,7 @@ def _differences(comparison: Mapping[str, Any]) -> str:
         for point in ("own", "half"):
             for metric in ("f1", "iou"):
                 score = pair["points"][point][metric]
-                lines.append(f"  {_SHORT[metric]:3} {_TITLES[point]:14} {_difference(score)}")
+                lines.append(f"  {_SHORT[metric]:3} {TITLES[point]:14} {_difference(score)}")
         lines.append(f"  {'average precision':18} {_difference(pair['average_precision'])}")
     return "\n".join(lines)
 

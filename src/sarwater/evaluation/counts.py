@@ -182,7 +182,10 @@ def count(
         sums += np.bincount(index, weights=part, minlength=2 * RANKS)
     ranks = histogram[RANKS:], histogram[:RANKS]
     finer = (*ranks, sums[RANKS:], sums[:RANKS])
-    return ThresholdCounts.from_arrays(*(np.add.reduceat(n, _STARTS) for n in finer), *ranks)
+    positives, negatives, positive_sums, negative_sums = (
+        np.add.reduceat(n, _STARTS) for n in finer
+    )
+    return ThresholdCounts(positives, negatives, positive_sums, negative_sums, *ranks)
 
 
 def threshold_index(threshold: float) -> int:

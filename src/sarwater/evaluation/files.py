@@ -138,8 +138,9 @@ def format_result(summary: Mapping[str, Any]) -> str:
         lines.append(f"left out: {', '.join(data['not_counted'])}")
     lines += ["", format_table(summary["table"]), "", format_points(summary)]
     lines.append(f"\nthreshold {chosen['threshold']:g}: {chosen['criterion']}")
-    if summary["rules"].get("threshold", "").endswith(MOVED):
-        lines.append(f"threshold: {summary['rules']['threshold']}")
+    rule = summary["rules"]["threshold"]
+    if rule.endswith(MOVED):
+        lines.append(f"threshold: {rule}")
     if len(chosen["domains"]) > 1:
         lines += [f"  {name}: {_domain(summary, name)}" for name in chosen["domains"]]
     mean = chosen["per_chip"]

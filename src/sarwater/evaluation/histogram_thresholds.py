@@ -6,11 +6,9 @@ Bins hold their upper edges, as the water below a threshold does.
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sarwater.evaluation.counts import DoubleArray
 from sarwater.types import AnyArray, BoolArray, FloatArray
-
-DoubleArray = NDArray[np.float64]
 
 _SPREAD = 0.05
 """Share of a scene's tiles that its threshold is taken from: those whose quarters differ most, of

@@ -35,6 +35,7 @@ from sarwater.evaluation.scores import (
     scores,
     threshold_table,
 )
+from sarwater.types import BoolArray
 
 RULES = {
     "positive": "water is every class but the first; a pixel is called water where the "
@@ -55,7 +56,6 @@ POINT_TITLES = {
     "best": "best here (optimistic)",
 }
 """What operating points are called where nothing else is said."""
-
 
 MOVED = "; `sarwater map` lets each scene move this model's threshold, which is not scored here"
 """Said of a model with ``scene_threshold``."""
@@ -147,23 +147,24 @@ def operating_point(
             },
         },
         "domains": {
-            domain: {
-                "chips": int((names == domain).sum()),
-                "water": int(counts.water[names == domain].sum()),
-                **_pooled(
-                    counts[names == domain],
-                    _weights(int((names == domain).sum()), resamples, (seed, number)),
-                    index,
-                ),
-                "false_alarms": _false_alarms(
-                    [chip for chip in evaluation.chips if chip.domain == domain],
-                    counts[names == domain],
-                    index,
-                ),
-            }
+            domain: _domain(evaluation, names == domain, index, resamples, (seed, number))
             for number, domain in enumerate(domains, 1)
         },
         "false_alarms": _false_alarms(evaluation.chips, counts, index),
+    }
+
+
+def _domain(
+    evaluation: Evaluation, inside: BoolArray, index: int, resamples: int, seed: tuple[int, ...]
+) -> dict[str, Any]:
+    """Return what ``operating_point`` says of the chips of a domain, ``inside`` [chip]."""
+    counts = evaluation.counts[inside]
+    chips = [evaluation.chips[place] for place in np.flatnonzero(inside)]
+    return {
+        "chips": len(chips),
+        "water": int(counts.water.sum()),
+        **_pooled(counts, _weights(len(chips), resamples, seed), index),
+        "false_alarms": _false_alarms(chips, counts, index),
     }
 
 

@@ -93,6 +93,7 @@ def summarize_chip(record: ChipRecord) -> ChipSummary:
         ) as scene:
             grid, dtype = scene.grid, scene.dtype
             image, valid = scene.read(0, 0, grid.height, grid.width)
+        bounds = record.bounds or lonlat_bounds(grid, record.images[0])
     except RasterError as error:
         return ChipSummary(record, problem="unreadable", message=str(error))
     except DataError as error:
@@ -108,7 +109,7 @@ def summarize_chip(record: ChipRecord) -> ChipSummary:
             message = str(error)
     values = image[:, valid]
     return ChipSummary(
-        replace(record, bounds=record.bounds or lonlat_bounds(grid)),
+        replace(record, bounds=bounds),
         grid.height,
         grid.width,
         valid_share=float(valid.mean()),

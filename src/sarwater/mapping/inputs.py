@@ -160,11 +160,11 @@ def open_for_model(source: SceneSource, predictor: Predictor) -> Iterator[ModelS
         DataError: the files do not fit each other, or lie nowhere on Earth.
         ModelError: bands are missing or units do not convert; everything wrong is named at once.
     """
-    # Units of imagery that is not radar cannot be guessed: the model's are taken.
     if len({real(file) for file in source.files}) < len(source.files):
         raise DataError(
             f"{source.files[0]} is named for several bands; name a file of its own for each"
         )
+    # Units of imagery that is not radar cannot be guessed: the model's are taken.
     declared = source.units or (Units.OTHER if predictor.info.units == Units.OTHER else None)
     with Scene(source.files, bands=source.bands, units=declared, nodata=source.nodata) as scene:
         units, notes = scene.units, []

@@ -10,7 +10,7 @@ import numpy as np
 from rasterio.enums import Interleaving
 from rasterio.windows import Window
 
-from sarwater.datasets.records import check_nodata
+from sarwater.datasets.records import NODATA_RULES, check_nodata
 from sarwater.errors import DataError, nearest
 from sarwater.raster.bands import alphas_of, channels_of, described_bands
 from sarwater.raster.borders import Borders, follows_borders
@@ -67,6 +67,8 @@ class Scene:
             check_nodata(nodata)
         except ValueError as error:
             raise DataError(str(error)) from error
+        missing = None if nodata in NODATA_RULES else float(nodata)
+        self._missing = None if missing is None or math.isnan(missing) else missing
         self.files = tuple(Path(file) for file in files)
         self.nodata = nodata
         self._stack = ExitStack()
@@ -273,8 +275,8 @@ class Scene:
     ) -> None:
         """Take from ``valid`` what the file or the rule declares to be no data."""
         take_declared(dataset, channel, window, values, valid)
-        if _is_number(self.nodata) and not math.isnan(float(self.nodata)):
-            valid &= values != float(self.nodata)
+        if self._missing is not None:
+            valid &= values != self._missing
 
     def _guess_units(self) -> Units:
         parts = [
@@ -290,11 +292,3 @@ class Scene:
     def _follows_borders(self) -> bool:
         is_open = self.nodata == "border" or not self.declares_nodata
         return is_open and follows_borders(self.nodata, self.units, self.bands)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -6,6 +6,7 @@ from typing import Any
 
 from sarwater.errors import DataError
 from sarwater.evaluation.chips import Evaluation
+from sarwater.evaluation.comparison_files import TITLES
 from sarwater.evaluation.files import read_evaluation, three_digits
 from sarwater.evaluation.scores import METRICS
 from sarwater.palette import class_color
@@ -13,8 +14,6 @@ from sarwater.report.chip_counts import packed_counts
 from sarwater.report.evaluation_page import gallery_entries, worst_chips
 from sarwater.report.gallery import STEPS
 from sarwater.report.section import BlobStore, Section
-
-POINTS = {"own": "own threshold", "half": "at .5", "best": "best here (optimistic)"}
 
 
 def comparison_section(path: Path, result: Any, store: BlobStore) -> Section:
@@ -27,12 +26,12 @@ def comparison_section(path: Path, result: Any, store: BlobStore) -> Section:
         summary=_summary(result),
         remarks=remarks,
         data={
-            "points": [{"key": key, "title": title} for key, title in POINTS.items()],
+            "points": [{"key": key, "title": title} for key, title in TITLES.items()],
             "rows": [_row(name, run) for name, run in runs.items()],
             "runs": [
                 {
                     "name": name,
-                    "thresholds": {key: run["points"][key]["threshold"] for key in POINTS},
+                    "thresholds": {key: run["points"][key]["threshold"] for key in TITLES},
                     "curve": run["curve"],
                 }
                 for name, run in runs.items()

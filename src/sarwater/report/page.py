@@ -14,7 +14,7 @@ from markupsafe import Markup
 from sarwater import __version__
 from sarwater.errors import DataError
 from sarwater.evaluation.files import three_digits
-from sarwater.files import read_errors, write_text
+from sarwater.files import DAMAGE, in_a_line, read_errors, write_text
 from sarwater.report.adaptation_page import adaptation_section
 from sarwater.report.comparison_page import comparison_section
 from sarwater.report.data_page import data_section
@@ -60,11 +60,8 @@ _PALETTE = {
     "other-water": OTHER_WATER,
 }
 
-_DAMAGES = (
-    *(ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError),
-    jinja2.TemplateError,
-)
-"""What other content than sarwater writes leads to; ValueError is also that of JSON and UTF-8."""
+_DAMAGES = (*DAMAGE, jinja2.TemplateError)
+"""What other content than sarwater writes leads to."""
 
 Reader = Callable[[Path, Any, BlobStore], Section]
 """From a result file, its content and the store of blobs to a section."""
@@ -116,7 +113,7 @@ def write_page(
     except _DAMAGES as error:
         for section, (_, folder) in zip(sections, found, strict=True):
             _check_renders(section, folder, store)
-        raise DataError(f"the page cannot be written ({_words(error)})") from error
+        raise DataError(f"the page cannot be written ({in_a_line(error)})") from error
     write_text(out, page, overwrite=overwrite)
     return sections
 
@@ -127,7 +124,7 @@ def _check_renders(section: Section, folder: Path, store: BlobStore) -> None:
         _render([section], store)
     except _DAMAGES as error:
         raise DataError(
-            f"{folder}: its {section.kind} cannot be shown ({_words(error)}); a file in it is "
+            f"{folder}: its {section.kind} cannot be shown ({in_a_line(error)}); a file in it is "
             "damaged, or was changed: make it anew"
         ) from error
 
@@ -204,7 +201,3 @@ def _finite(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{text} is no number of JSON")
     return value
-
-
-def _words(error: Exception) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300]

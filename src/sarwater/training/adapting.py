@@ -148,7 +148,7 @@ def start_adapting(
     with torch_threads(settings.run.threads):
         # Everything is read before the folder is made, which may replace a former one.
         if model is None:
-            plain = _source_only(settings)
+            plain = source_only_settings(settings)
             run = new_run(plain, source, folder.source_only.path, go_on=go_on)
             prepare_target(settings, target, run.data, 1)
         else:
@@ -198,7 +198,7 @@ def resume_adapting(source: Manifest, target: Manifest, out: Path) -> dict[str, 
     settings, before = folder.read_settings(), folder.source_only
     if not before.bundle.is_file() or before.checkpoint.is_file():
         _run(
-            _source_only(settings),
+            source_only_settings(settings),
             source,
             None,
             before,
@@ -208,7 +208,8 @@ def resume_adapting(source: Manifest, target: Manifest, out: Path) -> dict[str, 
     return _compared(_adapted(settings, source, target, folder), folder)
 
 
-def _source_only(settings: TrainSettings) -> TrainSettings:
+def source_only_settings(settings: TrainSettings) -> TrainSettings:
+    """Return the settings of the run on the source alone."""
     return settings.model_copy(update={"adaptation": AdaptationSettings()})
 
 
@@ -241,7 +242,8 @@ def _compared(run: Run, folder: AdaptFolder) -> dict[str, Any]:
     assert run.adapter is not None
     found: dict[str, Any] = {}
     if run.fabric.is_global_zero:
-        found = _compare(run, run.adapter, folder)
+        with torch_threads(run.settings.run.threads):
+            found = _compare(run, run.adapter, folder)
     run.fabric.barrier()
     return found
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from sarwater.config import TrainSettings
+from sarwater.datasets.listing import some
 from sarwater.datasets.manifest import ChipRecord, Manifest
 from sarwater.errors import DataError, SarwaterWarning
 from sarwater.losses.terms import check_values_per_class
@@ -22,8 +23,6 @@ from sarwater.training.identity import Contents, fingerprint
 from sarwater.training.patches import ChipCache
 from sarwater.training.sampling import Places, Sampler, places_of
 from sarwater.types import IGNORE, Chip, Units
-
-_SHOWN = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -208,10 +207,9 @@ class _Survey:
         """Name the chips without a patch whose labels would be shown by smaller patches."""
         names = [records[index].id for index in unused if index in self._small]
         if names and is_first_process():
-            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
             warnings.warn(
                 f"{len(names)} of {len(records)} training chips are smaller than a patch of "
-                f"{self._size} px and never shown ({', '.join(names[:_SHOWN])}{more}): too much of "
+                f"{self._size} px and never shown ({some(names, 3)}): too much of "
                 "the patch would be without data; lower patches.size, or raise patches.max_nodata",
                 SarwaterWarning,
                 stacklevel=3,

@@ -9,15 +9,18 @@ from typing import Any
 
 import torch
 
-from sarwater.config import AdaptationSettings, TrainSettings
+from sarwater.config import TrainSettings
 from sarwater.datasets.manifest import Manifest
 from sarwater.engines.torch_engine import torch_threads
 from sarwater.files import refuse_existing
 from sarwater.machine import peak_memory
-from sarwater.models.bundle import load_bundle
-from sarwater.training.adapting import adapted_settings, checked_settings
-from sarwater.training.folder import RunFolder
+from sarwater.training.adapting import (
+    adapted_settings,
+    checked_settings,
+    source_only_settings,
+)
 from sarwater.training.run import Run
+from sarwater.training.start import new_run
 from sarwater.training.validation import ChipCounter
 
 _WARM_UP = 2
@@ -70,7 +73,8 @@ def estimate_training(
         SarwaterError: what ``train`` would raise before it trains, or in its first steps.
     """
     refuse_existing(out, overwrite=overwrite, folder=True)
-    return _estimate("training", Run(settings, manifest, RunFolder(out)))
+    with torch_threads(settings.run.threads):
+        return _estimate("training", new_run(settings, manifest, out))
 
 
 def estimate_adapting(
@@ -101,14 +105,13 @@ def estimate_adapting(
     settings = checked_settings(settings, source, target, model)
     refuse_existing(out, overwrite=overwrite, folder=True)
     found: list[RunEstimate] = []
-    if model is None:
-        plain = settings.model_copy(update={"adaptation": AdaptationSettings()})
-        found.append(_estimate("source_only", Run(plain, source, RunFolder(out))))
-    # There is no source-only model yet: random weights take as long.
-    second = adapted_settings(settings, model)
-    statistics_ = load_bundle(model).info.normalization.statistics if model else None
-    run = Run(second, source, RunFolder(out), target, statistics=statistics_)
-    found.append(_estimate("adapted", run))
+    with torch_threads(settings.run.threads):
+        if model is None:
+            run = new_run(source_only_settings(settings), source, out)
+            found.append(_estimate("source_only", run))
+        # There is no source-only model yet: random weights take as long.
+        run = new_run(adapted_settings(settings, model), source, out, target=target)
+        found.append(_estimate("adapted", run))
     return found
 
 
@@ -124,11 +127,6 @@ def as_json(estimates: Sequence[RunEstimate]) -> dict[str, Any]:
 
 
 def _estimate(name: str, run: Run) -> RunEstimate:
-    with torch_threads(run.settings.run.threads):
-        return _measured(name, run)
-
-
-def _measured(name: str, run: Run) -> RunEstimate:
     adapter, epochs = run.adapter, run.settings.optimization.epochs
     network = run.bare.network
     begin = look = 0.0

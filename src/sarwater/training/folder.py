@@ -52,11 +52,6 @@ class RunFolder:
         files = (self.bundle, self.settings, self.curves, self.sampling, self.summary)
         mark_as_own(self.path, (*(path.name for path in files), *_ALSO))
 
-    def clear_unfinished(self) -> None:
-        """Remove what processes that were killed while they wrote a checkpoint left beside it."""
-        for aside in self.checkpoint.parent.glob(f".writing-*{self.checkpoint.suffix}"):
-            aside.unlink(missing_ok=True)
-
     def read_settings(self) -> TrainSettings:
         """Read the settings of the run.
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from sarwater.datasets.listing import some
 from sarwater.errors import ModelError
 from sarwater.types import Chip
 
@@ -18,8 +19,6 @@ _CHECKSUMS = 2
 
 _TOLERANCE = 1e-5
 """Relative; of means and deviations, which other processors and libraries round differently."""
-
-_SHOWN = 3
 
 _FREE = {
     "data.cache_gb",
@@ -188,10 +187,9 @@ def _check_chips(
         return
     changed = contents.changed(state[held].numpy())
     if changed:
-        more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
         raise ModelError(
             f"images or labels of the {table} have changed since {run} was started "
-            f"({', '.join(changed[:_SHOWN])}{more}): bring back those of then, or start a new run"
+            f"({some(changed, 3)}): bring back those of then, or start a new run"
         )
 
 

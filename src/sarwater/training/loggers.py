@@ -76,7 +76,8 @@ class Loggers:
 
     def log(self, history: Rows) -> None:
         """Send the last row, and before it what a logger does not have yet."""
-        if {"tensorboard"} & set(self._settings.run.loggers) - self._failed:
+        wanted = "tensorboard" in self._settings.run.loggers
+        if wanted and "tensorboard" not in self._failed:
             self._try("tensorboard", partial(_log_to_tensorboard, self._folder, history))
         for name in self._services:
             if name not in self._failed:

@@ -10,7 +10,7 @@ from sarwater.config import NormalizationSettings, TrainSettings
 from sarwater.datasets.manifest import Manifest
 from sarwater.engines.torch_engine import torch_threads
 from sarwater.errors import ConfigError, ModelError, SarwaterError, SarwaterWarning
-from sarwater.files import refuse_existing
+from sarwater.files import refuse_existing, remove_unfinished
 from sarwater.models.architecture import Architecture
 from sarwater.models.bundle import ModelInfo, load_bundle
 from sarwater.normalize import FIXED_RANGES, BandStatistics, Normalization
@@ -126,7 +126,7 @@ def resumed_run(
         )
         _restore(run, state)
         if run.fabric.is_global_zero:
-            folder.clear_unfinished()
+            remove_unfinished(folder.checkpoint)
         run.fit()
     return run
 
