@@ -89,9 +89,9 @@ def test_any_bands_any_units(make_tif: TifMaker, make_record: RecordMaker) -> No
     assert found.problem == ""
 
 
-def test_a_chip_that_lies_nowhere_on_earth_is_told_of(tmp_path: Path, tif: TifMaker) -> None:
+def test_a_chip_that_lies_nowhere_on_earth_is_told_of(tmp_path: Path, make_tif: TifMaker) -> None:
     record = chip(tmp_path, "lost", speckle(1))
-    path = tif("metres.tif", speckle(1), crs="EPSG:4326", bands=("VV", "VH"))
+    path = make_tif("metres.tif", speckle(1), crs="EPSG:4326", bands=("VV", "VH"))
     found = summarize_chip(replace(record, images=(path,)))
     assert found.problem == "bad-image"
     assert f"{path} lies nowhere on Earth" in found.message
